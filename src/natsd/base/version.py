@@ -1,0 +1,10 @@
+"""The versions: natsd's own, and that of the NATS server whose behaviour it keeps and announces to clients."""
+
+from __future__ import annotations
+
+VERSION = "0.1.0"
+NATS_VERSION = "2.12.0"
+API_LEVEL = 2
+"""The JetStream API level that belongs to NATS_VERSION (ADR-44)."""
+PROTO = 1
+"""1: clients may be sent INFO at any time and may say echo:false."""
