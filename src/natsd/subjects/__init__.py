@@ -1,0 +1,1 @@
+"""What a subject is: tokens, wildcards, and when one is valid."""
