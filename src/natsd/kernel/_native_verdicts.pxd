@@ -1,0 +1,19 @@
+# What the scanner sees of the permission verdicts.
+
+from libc.stdint cimport uint32_t, uint64_t
+
+cdef struct Verdict:
+    uint64_t hash
+    uint32_t size
+    bint allowed
+    char* subject
+
+cdef class Verdicts:
+    cdef object check
+    cdef uint64_t seed
+    cdef Verdict* table
+    cdef size_t places, count
+
+    cdef int allowed(self, const char* subject, size_t n) except -1
+    cdef void remember(self, const char* subject, size_t n, uint64_t hash, bint answer) noexcept
+    cdef void clear(self) noexcept

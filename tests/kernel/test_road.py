@@ -1,0 +1,142 @@
+"""The way out: buffers, partial sends, slow receivers, order of settling, in both forms of the kernel."""
+
+from __future__ import annotations
+
+import socket
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from .conftest import Bench
+
+
+@pytest.fixture
+def pair() -> Any:
+    """Two ends of a socket with small buffers, ours not waiting."""
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    theirs.settimeout(5)
+    with ours, theirs:
+        yield ours, theirs
+
+
+def drain(peer: Any, theirs: socket.socket, size: int) -> bytes:
+    """Read `size` bytes on the other end while the peer is told that it may write."""
+    got = bytearray()
+    while len(got) < size:
+        got += theirs.recv(1 << 16)
+        peer.outbound.send()
+    return bytes(got)
+
+
+def test_protocol_bytes_are_sent_when_the_road_settles(bench: Bench, pair: Any) -> None:
+    ours, theirs = pair
+    peer = bench.peer(ours.fileno())
+    calls: list[int] = []
+    bench.road.on_work = lambda: calls.append(1)
+    peer.outbound.append(b"INFO {} \r\n")
+    peer.outbound.append(b"PING\r\n")
+    assert calls == [1]
+    assert peer.outbound.pending == 16
+    assert peer.outbound.dirty
+    bench.road.settle()
+    assert theirs.recv(100) == b"INFO {} \r\nPING\r\n"
+    assert (peer.outbound.pending, peer.outbound.sent_bytes) == (0, 16)
+
+
+@pytest.mark.parametrize("size", [10, 1000, 4096, 100_000, 300_000])
+def test_what_a_full_socket_does_not_take_is_sent_later_and_in_order(bench: Bench, pair: Any, size: int) -> None:
+    ours, theirs = pair
+    peer = bench.peer(ours.fileno())
+    publisher = bench.peer()
+    bench.subscribe(peer, b"a")
+    expected = b""
+    for number in range(40):
+        payload = bytes([number]) * size
+        publisher.says(b"PUB a %d\r\n%b\r\n" % (size, payload))
+        expected += b"MSG a 1 %d\r\n%b\r\n" % (size, payload)
+    if size > 1000:
+        assert peer.told.count("blocked") == 1
+    assert peer.outbound.pending + peer.outbound.sent_bytes == len(expected)
+    assert drain(peer, theirs, len(expected)) == expected
+    assert peer.outbound.pending == 0
+
+
+def test_large_payloads_straight_from_the_read_are_sent_whole_to_every_receiver(bench: Bench, pair: Any) -> None:
+    ours, theirs = pair
+    reading, writing = socket.socketpair()
+    with reading, writing:
+        reading.setblocking(False)
+        writing.setblocking(False)
+        publisher = bench.peer(reading.fileno())
+        quick = bench.peer(ours.fileno())
+        memory = bench.peer()
+        bench.subscribe(quick, b"a", b"1")
+        bench.subscribe(quick, b"a", b"2")
+        bench.subscribe(memory, b"a")
+        stream = b"".join(
+            b"PUB a %d\r\n%b\r\n" % (size, bytes([size & 255]) * size) for size in (5000, 100, 20_000, 70_000, 5, 9000)
+        )
+        view = memoryview(stream)
+        while view:
+            try:
+                view = view[writing.send(view[:60_000]) :]
+            except BlockingIOError:
+                pass
+            publisher.inbound.on_readable(reading.fileno())
+        publisher.inbound.on_readable(reading.fileno())
+        expected = b""
+        for size in (5000, 100, 20_000, 70_000, 5, 9000):
+            for sid in (1, 2):
+                expected += b"MSG a %d %d\r\n%b\r\n" % (sid, size, bytes([size & 255]) * size)
+        assert drain(quick, theirs, len(expected)) == expected
+        assert len(memory.gets()) * 2 == len(expected)
+
+
+def test_more_than_max_pending_closes_and_tells_the_owner(bench: Bench) -> None:
+    bench.road.max_pending = 1000
+    publisher, slow, other = bench.peer(), bench.peer(), bench.peer()
+    slow.on_output = lambda: None  # type: ignore[method-assign]
+    bench.subscribe(slow, b"a")
+    bench.subscribe(other, b"a")
+    for _ in range(8):
+        publisher.says(b"PUB a 200\r\n" + b"x" * 200 + b"\r\n")
+    assert slow.told.count("slow") == 1
+    assert slow.outbound.closed
+    assert slow.outbound.pending == 0
+    assert other.outbound.out_msgs == 8
+    slow.outbound.append(b"more")
+    assert slow.outbound.pending == 0
+
+
+def test_a_congested_receiver_stalls_its_producer(bench: Bench) -> None:
+    bench.road.stall_bytes = 500
+    publisher, slow = bench.peer(), bench.peer()
+    slow.on_output = lambda: None  # type: ignore[method-assign]
+    bench.subscribe(slow, b"a")
+    publisher.says(b"PUB a 200\r\n" + b"x" * 200 + b"\r\n")
+    assert publisher.told == []
+    publisher.says(b"PUB a 300\r\n" + b"x" * 300 + b"\r\n")
+    assert publisher.told == [("stalled", [slow.outbound])]
+    publisher.says(b"PING\r\n")
+    assert len(publisher.told) == 1
+
+
+def test_a_broken_socket_is_told_to_the_owner(bench: Bench, pair: Any) -> None:
+    ours, theirs = pair
+    peer = bench.peer(ours.fileno())
+    theirs.close()
+    peer.outbound.append(b"PING\r\n")
+    bench.road.settle()
+    assert peer.told[0][0] == "broken"
+    assert peer.outbound.closed
+
+
+def test_the_picks_of_both_forms_are_alike_and_even(kernel: SimpleNamespace) -> None:
+    road = kernel.Road(42)
+    picks = [road.pick(5) for _ in range(10_000)]
+    assert min(picks.count(n) for n in range(5)) > 1800
+    assert kernel.Road(42).pick(1 << 30) == 0x3FFFFFFF & (kernel.Road(42).pick(1 << 31))
+    assert [kernel.Road(1).pick(1000), kernel.Road(0).pick(1)] == [kernel.Road(1).pick(1000), 0]
