@@ -1,0 +1,1 @@
+"""Tenants: who shares subjects with whom."""

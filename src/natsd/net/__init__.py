@@ -1,0 +1,1 @@
+"""Sockets on the event loop. What bytes mean is decided elsewhere."""

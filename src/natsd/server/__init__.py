@@ -1,0 +1,1 @@
+"""The server as a whole: options, wiring, start, lame duck and stop."""

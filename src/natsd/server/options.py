@@ -1,0 +1,157 @@
+"""The options of a server, with their defaults: the one record that flags and embedding programs fill."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from natsd.base.errors import OptionsError
+
+MAX_PAYLOAD_WARNING = 8 << 20
+"""A max_payload above this is allowed and warned of."""
+
+
+class Options:
+    """What can be set. Intervals are in seconds; port -1 means any free one; a limit of 0 means none.
+
+    max_connections is the exception: 0 stands for its default, and with -1 nobody is let in.
+    """
+
+    __slots__ = (
+        "auth_timeout_s",
+        "client_advertise",
+        "debug",
+        "host",
+        "http_host",
+        "http_port",
+        "lame_duck_duration_s",
+        "lame_duck_grace_period_s",
+        "log_file",
+        "logtime",
+        "max_closed_clients",
+        "max_connections",
+        "max_control_line",
+        "max_payload",
+        "max_pending",
+        "max_sub_tokens",
+        "max_subscriptions",
+        "max_traced_msg_len",
+        "no_fast_producer_stall",
+        "no_header_support",
+        "password",
+        "pid_file",
+        "ping_interval_s",
+        "ping_max",
+        "port",
+        "ports_file_dir",
+        "server_name",
+        "token",
+        "trace",
+        "user",
+        "write_deadline_s",
+    )
+
+    def __init__(
+        self,
+        *,
+        host: str = "0.0.0.0",
+        port: int = 4222,
+        server_name: str = "",
+        client_advertise: str = "",
+        user: str = "",
+        password: str = "",
+        token: str = "",
+        http_host: str = "",
+        http_port: int = 0,
+        pid_file: str = "",
+        ports_file_dir: str = "",
+        log_file: str = "",
+        logtime: bool = True,
+        debug: bool = False,
+        trace: bool = False,
+        max_payload: int = 1 << 20,
+        max_control_line: int = 4096,
+        max_pending: int = 64 << 20,
+        max_connections: int = 65536,
+        max_subscriptions: int = 0,
+        max_sub_tokens: int = 0,
+        ping_interval_s: float = 120.0,
+        ping_max: int = 2,
+        write_deadline_s: float = 10.0,
+        auth_timeout_s: float = 2.0,
+        lame_duck_duration_s: float = 120.0,
+        lame_duck_grace_period_s: float = 10.0,
+        no_header_support: bool = False,
+        no_fast_producer_stall: bool = False,
+        max_traced_msg_len: int = 0,
+        max_closed_clients: int = 10000,
+    ) -> None:
+        self.host = host
+        self.port = port
+        self.server_name = server_name
+        self.client_advertise = client_advertise
+        self.user = user
+        self.password = password
+        self.token = token
+        self.http_host = http_host or host
+        self.http_port = http_port
+        self.pid_file = pid_file
+        self.ports_file_dir = ports_file_dir
+        self.log_file = log_file
+        self.logtime = logtime
+        self.debug = debug
+        self.trace = trace
+        self.max_payload = max_payload
+        self.max_control_line = max_control_line
+        self.max_pending = max_pending
+        self.max_connections = max_connections
+        self.max_subscriptions = max_subscriptions
+        self.max_sub_tokens = max_sub_tokens
+        self.ping_interval_s = ping_interval_s
+        self.ping_max = ping_max
+        self.write_deadline_s = write_deadline_s
+        self.auth_timeout_s = auth_timeout_s
+        self.lame_duck_duration_s = lame_duck_duration_s
+        self.lame_duck_grace_period_s = lame_duck_grace_period_s
+        self.no_header_support = no_header_support
+        self.no_fast_producer_stall = no_fast_producer_stall
+        self.max_traced_msg_len = max_traced_msg_len
+        self.max_closed_clients = max_closed_clients
+
+    def check(self) -> None:
+        """Raises OptionsError for what cannot be."""
+        for name in ("port", "http_port"):
+            port = getattr(self, name)
+            if not -1 <= port <= 65535:
+                raise OptionsError(f"{name} {port} is not between -1 and 65535")
+        if self.max_payload > self.max_pending:
+            raise OptionsError(
+                f"max_payload ({self.max_payload}) cannot be higher than max_pending ({self.max_pending})"
+            )
+        for name in ("max_payload", "max_control_line", "max_pending"):
+            if getattr(self, name) <= 0:
+                raise OptionsError(f"{name} must be more than 0")
+        if self.password and not self.user:
+            raise OptionsError("a password needs a user")
+        if any(blank in self.server_name for blank in " \t\r\n"):
+            raise OptionsError("server name cannot contain spaces")
+        if self.client_advertise:
+            split_host_port(self.client_advertise, self.port)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Name to value."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+def split_host_port(text: str, default_port: int) -> tuple[str, int]:
+    """`host`, `host:port` or `[v6]:port` in its parts. Raises OptionsError."""
+    host, colon, port = text.rpartition(":")
+    if not colon or text.endswith("]") or (":" in host and not host.startswith("[")):
+        host, port = text, ""
+    try:
+        number = int(port) if port else default_port
+    except ValueError:
+        raise OptionsError(f"{text!r} is no host:port") from None
+    host = host.removeprefix("[").removesuffix("]")
+    if not host or not -1 <= number <= 65535:
+        raise OptionsError(f"{text!r} is no host:port")
+    return host, number if number > 0 else default_port

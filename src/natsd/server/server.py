@@ -1,0 +1,293 @@
+"""The server: makes the rooms known to each other, starts, goes lame, stops."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from natsd.accounts.account import GLOBAL, SYSTEM, Account
+from natsd.base.chance import SystemChance
+from natsd.base.clock import SECOND_NS, SystemClock, Timers, to_ns
+from natsd.kernel import Road
+from natsd.net.alarm import Alarm
+from natsd.net.connection import Connection, Network
+from natsd.net.listener import ANY_HOSTS, Listener, bind, join_host_port
+from natsd.net.resets import Resets
+from natsd.protocol.errors import SERVER_SHUTDOWN
+from natsd.protocol.info import Info
+from natsd.protocol.server_id import KEY_BYTES, render_server_id
+from natsd.server.options import MAX_PAYLOAD_WARNING, split_host_port
+from natsd.session.credentials import Credentials
+from natsd.session.roster import Roster, Rules
+from natsd.session.session import Session
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable
+
+    from natsd.base.chance import Chance
+    from natsd.base.clock import Clock
+    from natsd.base.log import Log
+    from natsd.net.resets import Resets
+    from natsd.server.options import Options
+
+RESERVED_SUBJECTS = (b"_GR_.?", b"$NRG.")
+RESERVED_REPLIES = (b"_R_.", b"_GR_.?", b"$JS.ACK.?")
+STOP_FLUSH_S = 1.0
+"""How long a stopping server goes on sending what its clients have pending."""
+LONGEST_LAME_STEP_S = 1.0
+DEFAULT_MAX_CONNECTIONS = 65536
+
+
+class Server:
+    """One NATS server on the running event loop. Several can live side by side; nothing is global.
+
+    Public and stable for monitoring: options, id, name, host, port, client_url, started (wall clock nanoseconds),
+    road, accounts, roster, connections, clock, lame, stopping.
+    """
+
+    def __init__(
+        self, options: Options, log: Log | None = None, *, clock: Clock | None = None, chance: Chance | None = None
+    ) -> None:
+        options.check()
+        if log is None:
+            from natsd.base.log import silent
+
+            log = silent()
+        self.options = options
+        self.log = log
+        self.clock: Clock = clock or SystemClock()
+        self.timers = Timers(self.clock)
+        chance = chance or SystemChance()
+        self.chance: Chance = chance
+        self.id = render_server_id(chance.take(KEY_BYTES))
+        self.name = options.server_name or self.id
+        self.host = options.host or "0.0.0.0"
+        self.port = options.port
+        self.started = 0
+        self.lame = False
+        self.stopping = False
+        self.monitor_url = ""
+        """Where the monitoring pages are; set by whoever serves them."""
+
+        self.road = Road(int.from_bytes(chance.take(8), "little"))
+        self.road.max_payload = options.max_payload
+        self.road.max_control_line = options.max_control_line
+        self.road.max_pending = options.max_pending
+        self.road.stall_bytes = min(self.road.stall_bytes, options.max_pending // 2)
+        self.road.reserved_subjects = RESERVED_SUBJECTS
+        self.road.reserved_replies = RESERVED_REPLIES
+        self.accounts = {name: Account(name, self.road) for name in (GLOBAL, SYSTEM)}
+        self.roster = self._make_roster()
+
+        self._listener: Listener | None = None
+        self._alarm: Alarm | None = None
+        self._resets: Resets | None = None
+        self._network: Network | None = None
+        self._lame_duck: asyncio.Task[None] | None = None
+        self._stopped: asyncio.Event | None = None
+
+    def _make_roster(self) -> Roster:
+        options = self.options
+        rules = Rules()
+        rules.headers = not options.no_header_support
+        rules.max_connections = options.max_connections or DEFAULT_MAX_CONNECTIONS
+        rules.max_subscriptions = options.max_subscriptions
+        rules.max_sub_tokens = options.max_sub_tokens
+        rules.max_closed = options.max_closed_clients
+        rules.ping_interval_ns = to_ns(options.ping_interval_s)
+        rules.ping_max = options.ping_max
+        rules.auth_timeout_ns = to_ns(options.auth_timeout_s)
+        credentials = Credentials(token=options.token, user=options.user, password=options.password)
+        info = Info(
+            self.id,
+            self.name,
+            headers=rules.headers,
+            auth_required=credentials.required,
+            max_payload=options.max_payload,
+        )
+        return Roster(
+            road=self.road,
+            account=self.accounts[GLOBAL],
+            system_account=self.accounts[SYSTEM],
+            info=info,
+            rules=rules,
+            credentials=credentials,
+            clock=self.clock,
+            timers=self.timers,
+            chance=self.chance,
+            log=self.log,
+        )
+
+    @property
+    def connections(self) -> dict[int, Session]:
+        """The living connections by cid."""
+        return self.roster.connections
+
+    @property
+    def running(self) -> bool:
+        """Whether clients can be served."""
+        return self._stopped is not None and not self.stopping
+
+    @property
+    def half_closed(self) -> int:
+        """Sockets without a session any more that still flush or linger."""
+        return len(self._network.closing) if self._network is not None else 0
+
+    @property
+    def client_url(self) -> str:
+        """A URL that a client on this machine can connect to."""
+        host = "127.0.0.1" if self.host in ANY_HOSTS else self.host
+        return f"nats://{join_host_port(host, self.port)}"
+
+    async def start(self) -> None:
+        """Listen for clients. Raises ListenError when the port is not to be had."""
+        options = self.options
+        log = self.log
+        loop = asyncio.get_running_loop()
+        if options.max_payload > MAX_PAYLOAD_WARNING:
+            log.warn(f"max_payload is {options.max_payload}: over {MAX_PAYLOAD_WARNING} bytes performance suffers")
+        if options.password:
+            log.warn("Plaintext passwords detected, use nkeys or bcrypt")
+        sock = bind(self.host, max(options.port, 0))
+        self.port = int(sock.getsockname()[1])
+        self.started = self.clock.wall_ns()
+        self._stopped = asyncio.Event()
+
+        info = self.roster.info
+        info.host, info.port = self.host, self.port
+        if options.client_advertise:
+            info.host, info.port = split_host_port(options.client_advertise, self.port)
+        info.refresh()
+
+        self._resets = Resets(loop)
+        network = Network(loop, self._resets, self.clock, self.timers)
+        network.write_deadline_ns = to_ns(options.write_deadline_s)
+        network.stalling = not options.no_fast_producer_stall
+        network.stall_bytes = self.road.stall_bytes
+        network.max_pending = options.max_pending
+        self._network = network
+        self._alarm = Alarm(loop, self.timers, self.clock)
+        if options.trace:
+            self.road.trace = []
+
+        def settle_soon() -> None:
+            loop.call_soon(self._settle)
+
+        self.road.on_work = settle_soon
+        self._listener = Listener(loop, self.timers, log, sock, self._on_accept)
+        log.notice(f"Listening for client connections on {join_host_port(self.host, self.port)}")
+
+    def _on_accept(self, sock: socket.socket, ip: str, port: int) -> None:
+        assert self._network is not None
+        connection = Connection(self._network, sock)
+        session = Session(self.roster, connection, ip, port, connection.fd)
+        read: Callable[[int], None] = session.inbound.on_readable
+        if self.road.trace is not None:
+            read = self._tracing(read)
+        connection.start(session.outbound, session, read)
+        session.open()
+
+    def _settle(self) -> None:
+        self.road.settle()
+        if self.road.trace:
+            self._write_trace()
+
+    def _tracing(self, read: Callable[[int], None]) -> Callable[[int], None]:
+        def read_and_trace(fd: int) -> None:
+            read(fd)
+            self._write_trace()
+
+        return read_and_trace
+
+    def _write_trace(self) -> None:
+        from natsd.server.trace import take
+
+        notes = self.road.trace
+        if notes:
+            for line in take(notes, self.options.max_traced_msg_len):
+                self.log.trace(line)
+
+    # The end.
+
+    def start_lame_duck(self) -> None:
+        """Accept nobody any more, tell the clients to go elsewhere, close them little by little, then stop."""
+        if self.lame or not self.running:
+            return
+        self.lame = True
+        self.log.notice("Entering lame duck mode, stop accepting new clients")
+        self._stop_listening()
+        self._lame_duck = asyncio.get_running_loop().create_task(self._go_lame())
+
+    async def _go_lame(self) -> None:
+        roster = self.roster
+        if roster.connections:
+            options = self.options
+            grace_s = abs(options.lame_duck_grace_period_s)
+            # Without the time to spread the closing over, a second has to do.
+            spread_s = options.lame_duck_duration_s - grace_s
+            step_s = min((spread_s if spread_s > 0 else 1.0) / len(roster.connections), LONGEST_LAME_STEP_S)
+            sessions = list(roster.connections.values())
+            roster.info.connect_urls = ()
+            roster.info.ldm = True
+            roster.send_info()
+            roster.info.ldm = False  # said once; a later INFO need not repeat it
+            await asyncio.sleep(grace_s)
+            self.log.notice("Closing existing clients")
+            loop = asyncio.get_running_loop()
+            next_at = loop.time()
+            for session in sessions:
+                session.close(SERVER_SHUTDOWN)
+                # Between half a step and a whole one, at random. Steps too short to be slept are made up for together.
+                next_at += step_s * (500 + self.chance.below(500)) / 1000
+                if session is not sessions[-1] and next_at - loop.time() > 0.001:
+                    await asyncio.sleep(next_at - loop.time())
+        self._lame_duck = None
+        await self.stop()
+
+    def _stop_listening(self) -> None:
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None
+
+    async def stop(self) -> None:
+        """Send what is pending as far as clients take it at once, close every connection, free the port."""
+        if self._stopped is None:
+            return
+        if self.stopping:
+            await self._stopped.wait()
+            return
+        self.stopping = True
+        self.log.notice("Initiating Shutdown...")
+        if self._lame_duck is not None:
+            self._lame_duck.cancel()
+            self._lame_duck = None
+        self._stop_listening()
+        self.road.settle()
+        for session in list(self.roster.connections.values()):
+            session.close(SERVER_SHUTDOWN)
+        network = self._network
+        assert network is not None and self._alarm is not None and self._resets is not None
+        deadline = self.clock.now_ns() + to_ns(STOP_FLUSH_S)
+        while network.closing and self.clock.now_ns() < deadline:
+            await asyncio.sleep(0.005)
+        for connection in list(network.closing):
+            connection.close(flush=False, linger=False)
+        # The loop learns of freed descriptors one turn later.
+        await asyncio.sleep(0)
+        self._alarm.stop()
+        self._resets.close()
+        self.road.on_work = None
+        self._write_trace()
+        self.log.notice("Server Exiting..")
+        self._stopped.set()
+
+    async def wait_stopped(self) -> None:
+        """Return once the server has stopped, of its own accord or not."""
+        if self._stopped is not None:
+            await self._stopped.wait()
+
+    @property
+    def uptime_s(self) -> float:
+        """Seconds since the start."""
+        return (self.clock.wall_ns() - self.started) / SECOND_NS if self.started else 0.0

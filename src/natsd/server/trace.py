@@ -1,0 +1,55 @@
+"""The protocol trace: what the kernel and the sessions noted, line by line, as the log has it.
+
+    127.0.0.1:1234 - cid:5 - <<- [PUB orders.eu 5]
+    127.0.0.1:1234 - cid:5 - <<- MSG_PAYLOAD: ["hello"]
+    127.0.0.1:1234 - cid:5 - ->> [OK]
+
+Secrets in a CONNECT are not written.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from natsd.protocol.errors import quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Protocol
+
+    class Owner(Protocol):
+        """Whose line it is."""
+
+        @property
+        def label(self) -> str: ...
+
+
+REDACTED = "[REDACTED]"
+
+
+def render(owner: Owner, direction: bytes, line: bytes, payload: bytes | None, max_payload: int) -> Iterator[str]:
+    """The log lines for one note. max_payload: how many bytes of a payload are shown, 0 for all."""
+    prefix = f"{owner.label} - {direction.decode()} "
+    text = line.decode("utf-8", "replace")
+    yield f"{prefix}[{redact(text) if text.startswith('CONNECT') else text}]"
+    if payload is not None:
+        if 0 < max_payload < len(payload):
+            yield f'{prefix}MSG_PAYLOAD: ["{quoted(payload[:max_payload])[1:-1]}..."]'
+        else:
+            yield f"{prefix}MSG_PAYLOAD: [{quoted(payload)}]"
+
+
+def redact(line: str) -> str:
+    """A CONNECT line without the values of its secrets."""
+    import re
+
+    secret = r'("(?:auth_token|pass|sig|proxy_sig|nkey|jwt)"\s*:\s*)"(?:[^"\\]|\\.)*"?'
+    return re.sub(secret, rf'\1"{REDACTED}"', line, flags=re.IGNORECASE)
+
+
+def take(notes: list[tuple[Any, bytes, bytes, bytes | None]], max_payload: int) -> Iterator[str]:
+    """All lines for what was noted so far; the list is empty afterwards."""
+    taken = notes[:]
+    del notes[:]
+    for owner, direction, line, payload in taken:
+        yield from render(owner, direction, line, payload, max_payload)

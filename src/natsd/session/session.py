@@ -1,0 +1,552 @@
+"""One client connection: what it said of itself, its subscriptions, its pings, and how it ends.
+
+The session owns a kernel Inbound and Outbound and is told by them what happened; bytes go over the `Wire` handed in,
+which may be a socket or a test. Order of the rules at CONNECT, which clients can see:
+
+1. the authentication timer stops, the first PING is set;
+2. the JSON is read, over what an earlier CONNECT said; what cannot be read closes without an -ERR;
+3. a second CONNECT drops the subscriptions;
+4. credentials, then the keys `account` and `new_account`, both refused as Authorization Violation;
+5. the protocol number, then no_responders without headers;
+6. +OK where verbose.
+"""
+
+from __future__ import annotations
+
+from sys import intern
+from typing import TYPE_CHECKING, Any
+
+from natsd.base.clock import SECOND_NS
+from natsd.kernel import Inbound, Outbound, Subscription
+from natsd.protocol import errors
+from natsd.protocol import ops as op
+from natsd.protocol.connect import Connect
+from natsd.protocol.peer_json import load_json
+from natsd.subjects.valid import RESERVED_QUEUE, count_tokens, may_subscribe
+
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    from natsd.base.clock import Timer
+    from natsd.protocol.errors import Refusal
+    from natsd.session.roster import Roster
+
+    class Wire(Protocol):
+        """A session's way to its peer."""
+
+        def on_blocked(self) -> None:
+            """The socket takes no more for now: go on sending when it does."""
+            ...
+
+        def on_output(self) -> None:
+            """Bytes wait in an outbound without a socket: take them."""
+            ...
+
+        def pause(self, receivers: list[Outbound]) -> bool:
+            """Read no more until these have caught up, for a moment at most. False with nothing to wait for."""
+            ...
+
+        def close(self, *, flush: bool, linger: bool) -> None:
+            """Read no more and end the connection.
+
+            flush: send what is pending first, as far as the peer takes it. linger: the peer may be sending still, so
+            see to it that this does not cost it our last words.
+            """
+            ...
+
+
+RTT_INTERVAL_NS = 3600 * SECOND_NS
+"""After this time a PING is sent in spite of traffic, to measure the round trip anew."""
+
+_PONG = b"PONG\r\n"
+_PING = b"PING\r\n"
+_OK = b"+OK\r\n"
+
+
+class Session:
+    """One client. Times named wall are dates, the others are of the monotonic clock, both in nanoseconds."""
+
+    __slots__ = (
+        "account",
+        "active_ns",
+        "auth_timer",
+        "cid",
+        "connect",
+        "connected",
+        "had_pong",
+        "inbound",
+        "ip",
+        "outbound",
+        "ping_sent_ns",
+        "ping_timer",
+        "pings_out",
+        "port",
+        "reason",
+        "roster",
+        "rtt_ns",
+        "start_ns",
+        "start_wall_ns",
+        "subs",
+        "wire",
+        "_seen_msgs",
+    )
+
+    kind = "Client"
+    type = "nats"
+
+    def __init__(self, roster: Roster, wire: Wire, ip: str, port: int, fd: int = -1) -> None:
+        self.roster = roster
+        self.wire = wire
+        self.ip = ip
+        self.port = port
+        self.cid = roster.new_cid()
+        self.account = roster.account
+        self.account.connections += 1
+        self.start_ns = roster.clock.now_ns()
+        self.start_wall_ns = roster.clock.wall_ns()
+        self.active_ns = self.start_ns
+        self.rtt_ns = 0
+        self.ping_sent_ns = 0
+        self.pings_out = 0
+        self.connect = roster.bare
+        self.connected = False
+        self.had_pong = False
+        self.reason = ""
+        self.subs: dict[bytes, Subscription] = {}
+        self.auth_timer: Timer | None = None
+        self.ping_timer: Timer | None = None
+        self._seen_msgs = 0
+        self.outbound = Outbound(roster.road, self, fd)
+        self.inbound = Inbound(roster.road, self.outbound, self.account.sublist, self)
+
+    # What monitoring reads.
+
+    @property
+    def label(self) -> str:
+        """The connection as the log names it."""
+        ip = f"[{self.ip}]" if ":" in self.ip else self.ip
+        label = f"{ip}:{self.port} - cid:{self.cid}"
+        if self.connected and not self.inbound.gate:
+            version = self.connect.version
+            parts = (f"v{version}" if version else "", self.connect.lang, self.connect.name)
+            about = ":".join(part for part in parts if part)
+            if about:
+                label += f" - {errors.quoted(about.encode())}"
+            who = f"user:{self.user}" if self.user else "token" if self.connect.token else ""
+            if who:
+                label += f" - {errors.quoted(f'{self.account.name}/{who}'.encode())}"
+        return label
+
+    @property
+    def name(self) -> str:
+        return self.connect.name
+
+    @property
+    def lang(self) -> str:
+        return self.connect.lang
+
+    @property
+    def version(self) -> str:
+        return self.connect.version
+
+    @property
+    def user(self) -> str:
+        return self.connect.user
+
+    @property
+    def account_name(self) -> str:
+        return self.account.name
+
+    @property
+    def subscriptions(self) -> int:
+        return len(self.subs)
+
+    @property
+    def pending(self) -> int:
+        return self.outbound.pending
+
+    @property
+    def in_msgs(self) -> int:
+        return self.inbound.in_msgs
+
+    @property
+    def in_bytes(self) -> int:
+        return self.inbound.in_bytes
+
+    @property
+    def out_msgs(self) -> int:
+        return self.outbound.out_msgs
+
+    @property
+    def out_bytes(self) -> int:
+        return self.outbound.out_bytes
+
+    @property
+    def last_wall_ns(self) -> int:
+        """When the client last published or changed its interest."""
+        self._look_at_traffic()
+        clock = self.roster.clock
+        return clock.wall_ns() - (clock.now_ns() - self.active_ns)
+
+    @property
+    def closed(self) -> bool:
+        return self.reason != ""
+
+    # Beginning and end.
+
+    def open(self) -> None:
+        """Greet the client; then it is admitted, or told that there are too many already."""
+        roster = self.roster
+        self._debug("Client connection created")
+        self.outbound.append(roster.info.render(self.cid, self.ip, max_payload=self.account.max_payload))
+        if not roster.admit(self):
+            roster.error_seldom(self.label, errors.MAX_CONNECTIONS.text)
+            self._refuse(errors.MAX_CONNECTIONS)
+            return
+        if roster.credentials.required:
+            self.inbound.gate = True
+            self.auth_timer = roster.timers.schedule(roster.rules.auth_timeout_ns, self.on_auth_timeout)
+        self.ping_timer = roster.timers.schedule(roster.rules.ping_interval_ns, self.on_ping_timer)
+
+    def close(self, reason: str) -> None:
+        """End the connection and everything it had; `reason` is what operators will read."""
+        if self.reason:
+            return
+        self.reason = reason
+        self._debug(f"Client connection closed: {reason}")
+        self.inbound.close()
+        self._stop_timers()
+        self.roster.forget(self, reason)
+        self._drop_subscriptions()
+        self.account.connections -= 1
+        self.wire.close(flush=reason not in errors.UNFLUSHED, linger=reason not in errors.UNLINGERED)
+
+    def _stop_timers(self) -> None:
+        if self.auth_timer is not None:
+            self.auth_timer.cancel()
+            self.auth_timer = None
+        if self.ping_timer is not None:
+            self.ping_timer.cancel()
+            self.ping_timer = None
+
+    def _drop_subscriptions(self) -> None:
+        sublist = self.account.sublist
+        for sub in self.subs.values():
+            sublist.remove(sub)
+        self.subs = {}
+
+    # What the kernel tells.
+
+    def on_ops(self, ops: list[tuple[Any, ...]]) -> None:
+        for item in ops:
+            code = item[0]
+            if code == op.SUB:
+                self._subscribe(item[1], item[2], item[3])
+            elif code == op.UNSUB:
+                self._unsubscribe(item[1], item[2])
+            elif code == op.PING:
+                self._answer_ping()
+            elif code == op.PONG:
+                self._take_pong()
+            elif code == op.CONNECT:
+                self._take_connect(item[1])
+            elif code == op.BAD:
+                self._refuse_bad(item[1], item[2])
+            else:
+                self._take_rare(code, item)
+            if self.reason:
+                return
+
+    def on_eof(self) -> None:
+        self.close(errors.CLIENT_CLOSED)
+
+    def on_broken(self, code: int) -> None:
+        """The socket failed, when reading or when sending."""
+        if self.outbound.closed:
+            self._debug(f"Error flushing: errno {code}")
+            self.close(errors.WRITE_ERROR)
+        else:
+            self.close(errors.READ_ERROR)
+
+    def on_blocked(self) -> None:
+        self.wire.on_blocked()
+
+    def on_output(self) -> None:
+        self.wire.on_output()
+
+    def on_stalled(self, receivers: list[Outbound]) -> None:
+        if self.wire.pause(receivers):
+            self.roster.stalls += 1
+
+    def on_slow(self) -> None:
+        """More was pending than max_pending; the outbound is closed already."""
+        if self.reason:
+            return
+        self.roster.slow_consumers_pending += 1
+        self.account.slow_consumers += 1
+        self._notice(f"Slow Consumer Detected: MaxPending of {self.roster.road.max_pending} Exceeded")
+        self.close(errors.SLOW_CONSUMER_PENDING)
+
+    def on_deadline(self, text: str) -> None:
+        """The wire could not send what was pending within the write deadline; `text` gives the figures."""
+        if self.reason:
+            return
+        # Somebody who was never let in is no slow consumer worth counting.
+        if not self.inbound.gate:
+            self.roster.slow_consumers_deadline += 1
+            self.account.slow_consumers += 1
+            self._notice(f"Slow Consumer Detected: {text}")
+        self.close(errors.SLOW_CONSUMER_DEADLINE)
+
+    def on_unsubscribed(self, sub: Subscription) -> None:
+        """A subscription had its last message."""
+        if self.subs.get(sub.sid) is sub:
+            del self.subs[sub.sid]
+
+    # What the client says.
+
+    def _subscribe(self, subject: bytes, queue: bytes | None, sid: bytes) -> None:
+        roster = self.roster
+        rules = roster.rules
+        subs = self.subs
+        self.active_ns = roster.clock.now_ns()
+        if queue == RESERVED_QUEUE:
+            self._say_err(errors.subscribe_denied(subject, queue))
+            about = f"Subject {errors.quoted(subject)}, Queue: {errors.quoted(queue)}, SID {_text(sid)}"
+            self._error(f"Subscription Violation - {about}")
+            return
+        if 0 < rules.max_sub_tokens < count_tokens(subject):
+            self._say_err(errors.too_many_tokens(subject))
+            self._error(f"Subscription Violation Too Many Tokens - Subject {errors.quoted(subject)}, SID {_text(sid)}")
+            return
+        # Both limits count this connection's own subscriptions, the account's too.
+        if 0 < rules.max_subscriptions <= len(subs) or 0 <= self.account.max_subscriptions <= len(subs):
+            roster.error_seldom(self.label, errors.MAX_SUBSCRIPTIONS.text)
+            self._refuse(errors.MAX_SUBSCRIPTIONS)
+            return
+        # A sid that is in use keeps its first subject; the client is not told. One that had its last message within
+        # this very batch is free, even if the kernel has not come to say so.
+        known = subs.get(sid)
+        if known is None or known.closed:
+            if not may_subscribe(subject):
+                self._refuse(errors.INVALID_SUBJECT)
+                return
+            sub = Subscription(subject, sid, queue, self.outbound)
+            subs[sid] = sub
+            self.account.sublist.insert(sub)
+        if self.connect.verbose:
+            self._say(_OK)
+
+    def _unsubscribe(self, sid: bytes, limit: int) -> None:
+        self.active_ns = self.roster.clock.now_ns()
+        sub = self.subs.get(sid)
+        if sub is not None:
+            if limit > sub.delivered:
+                sub.max = limit
+            else:
+                sub.max = 0
+                del self.subs[sid]
+                self.account.sublist.remove(sub)
+        if self.connect.verbose:
+            self._say(_OK)
+
+    def _answer_ping(self) -> None:
+        self._say(_PONG)
+        if not self.connected:
+            return
+        self.inbound.first_ping = False  # from here on the kernel answers
+        if not self.had_pong:
+            self.had_pong = True
+            self._render_info(connect_info=True)
+
+    def _take_pong(self) -> None:
+        self.pings_out = 0
+        if self.ping_sent_ns:
+            self.rtt_ns = max(1, self.roster.clock.now_ns() - self.ping_sent_ns)
+
+    def send_info(self) -> None:
+        """Send INFO once more, where the client understands it and is past its own greeting."""
+        if self.had_pong:
+            self._render_info(connect_info=False)
+
+    def _render_info(self, *, connect_info: bool) -> None:
+        if self.connect.protocol < 1:
+            return
+        roster = self.roster
+        account = self.account
+        self.outbound.append(
+            roster.info.render(
+                self.cid,
+                self.ip,
+                max_payload=account.max_payload,
+                connect_info=connect_info,
+                remote_account=account.name if connect_info else "",
+                is_system_account=connect_info and account is roster.system_account,
+            )
+        )
+
+    def _take_connect(self, raw: bytes) -> None:
+        roster = self.roster
+        self._stop_timers()
+        self.active_ns = roster.clock.now_ns()
+        self.rtt_ns = max(1, self.active_ns - self.start_ns)
+        self.ping_timer = roster.timers.schedule(roster.first_ping_delay_ns(), self.on_ping_timer)
+        again = self.connected
+        connect = self.connect if again else Connect()
+        try:
+            connect.update(raw)
+        except ValueError as error:
+            self._error(f"bad CONNECT: {error}")
+            self.close(errors.PROTOCOL_VIOLATION)
+            return
+        connect.lang = intern(connect.lang)
+        connect.version = intern(connect.version)
+        self.connect = connect
+        self.connected = True
+        if again:
+            self._drop_subscriptions()
+        if not roster.credentials.admit(connect) or connect.account or connect.new_account:
+            self._refuse_login()
+            return
+        if not 0 <= connect.protocol <= 1:
+            self._error(errors.BAD_CLIENT_PROTOCOL.text)
+            self._refuse(errors.BAD_CLIENT_PROTOCOL)
+            return
+        headers = connect.headers and roster.rules.headers
+        if connect.no_responders and not headers:
+            self._error(errors.NO_RESPONDERS_WITHOUT_HEADERS.text)
+            self._refuse(errors.NO_RESPONDERS_WITHOUT_HEADERS)
+            return
+        inbound = self.inbound
+        inbound.gate = False
+        inbound.verbose = connect.verbose
+        inbound.pedantic = connect.pedantic
+        inbound.echo = connect.echo
+        inbound.headers = headers
+        inbound.no_responders = connect.no_responders
+        inbound.max_payload = self.account.max_payload
+        self.outbound.headers = headers
+        if connect.verbose:
+            self._say(_OK)
+
+    def _take_rare(self, code: int, item: tuple[Any, ...]) -> None:
+        if code == op.EARLY:
+            self._refuse_login()
+        elif code == op.DENIED:
+            self._say_err(errors.publish_denied(item[1]))
+            self._error(f"Publish Violation - Subject {errors.quoted(item[1])}")
+        elif code == op.DENIED_REPLY:
+            self._say_err(errors.reply_denied(item[1]))
+            self._error(f"Publish Violation - Reply {errors.quoted(item[1])}")
+        elif code == op.PEDANTIC:
+            self._refuse(errors.INVALID_PUBLISH_SUBJECT)
+        elif code == op.ERR:
+            self._error(f"Client Error {_text(item[1])}")
+            self.close(errors.PARSE_ERROR)
+        elif code == op.INFO:
+            self._take_info(item[1])
+
+    def _take_info(self, raw: bytes) -> None:
+        # A client has nothing to tell by INFO, but the Go server reads it and minds when it cannot.
+        try:
+            readable = isinstance(load_json(raw), tuple | None)
+        except ValueError:
+            readable = False
+        if not readable:
+            self.close(errors.PROTOCOL_VIOLATION)
+
+    # Refusals.
+
+    def _refuse(self, refusal: Refusal) -> None:
+        self._say(refusal.line)
+        if refusal.reason is not None:
+            self.close(refusal.reason)
+
+    def _refuse_login(self) -> None:
+        connect = self.connect
+        about = ""
+        if connect.user:
+            about = f" - User {errors.quoted(connect.user.encode())}"
+        elif connect.token:
+            about = ' - Token "[REDACTED]"'
+        self._error(f"authentication error{about}")
+        self._refuse(errors.AUTHORIZATION_VIOLATION)
+
+    def _refuse_bad(self, kind: int, snippet: bytes) -> None:
+        if kind == op.BAD_VERB:
+            self._error(f"Client parser ERROR: proto='{errors.quoted(snippet)}...'")
+            self._refuse(errors.UNKNOWN_OPERATION)
+        elif kind == op.BAD_MAX_PAYLOAD:
+            limit = self.inbound.max_payload
+            limit = self.roster.road.max_payload if limit < 0 else limit
+            self._error(f"maximum payload exceeded: {_text(snippet)} vs {limit}")
+            self._refuse(errors.MAX_PAYLOAD)
+        elif kind == op.BAD_CONTROL_LINE:
+            self._error(f"{errors.MAX_CONTROL_LINE.text} (snip: {errors.quoted(snippet)}...)")
+            self._refuse(errors.MAX_CONTROL_LINE)
+        elif kind == op.BAD_HEADERS_OFF:
+            self._error("message headers not supported")
+            self.close(errors.PROTOCOL_VIOLATION)
+        else:
+            self._error(f"Parse Error: {errors.quoted(snippet)}")
+            self.close(errors.PROTOCOL_VIOLATION)
+
+    # Timers.
+
+    def on_auth_timeout(self) -> None:
+        """The client had its time to authenticate."""
+        self.auth_timer = None
+        self._debug(errors.AUTHENTICATION_TIMEOUT.text)
+        self._refuse(errors.AUTHENTICATION_TIMEOUT)
+
+    def on_ping_timer(self) -> None:
+        """Time to ask whether the client is still there, unless it showed that by itself."""
+        roster = self.roster
+        rules = roster.rules
+        now = roster.clock.now_ns()
+        self.ping_timer = None
+        self._debug("Client Ping Timer")
+        self._look_at_traffic()
+        measured = self.ping_sent_ns and now - self.ping_sent_ns <= RTT_INTERVAL_NS
+        if not measured or now - self.active_ns >= rules.ping_interval_ns:
+            if self.pings_out + 1 > rules.ping_max:
+                self._debug("Stale Client Connection - Closing")
+                roster.stale_connections += 1
+                self._refuse(errors.STALE_CONNECTION)
+                return
+            self.ping_sent_ns = now
+            self.pings_out += 1
+            self._say(_PING)
+        self.ping_timer = roster.timers.schedule(rules.ping_interval_ns, self.on_ping_timer)
+
+    def _look_at_traffic(self) -> None:
+        # The kernel counts messages and keeps no time, so activity is dated by whoever looks.
+        if self.inbound.in_msgs != self._seen_msgs:
+            self._seen_msgs = self.inbound.in_msgs
+            self.active_ns = self.roster.clock.now_ns()
+
+    # Words.
+
+    def _say(self, line: bytes) -> None:
+        self.outbound.append(line)
+        trace = self.roster.road.trace
+        if trace is not None:
+            trace.append((self, b"->>", line.rstrip(b"\r\n").lstrip(b"+"), None))
+
+    def _say_err(self, text: str) -> None:
+        self._say(errors.render_err(text))
+
+    def _debug(self, text: str) -> None:
+        log = self.roster.log
+        if log.debugging:
+            log.debug(f"{self.label} - {text}")
+
+    def _notice(self, text: str) -> None:
+        self.roster.log.notice(f"{self.label} - {text}")
+
+    def _error(self, text: str) -> None:
+        self.roster.log.error(f"{self.label} - {text}")
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "replace")
