@@ -1,0 +1,343 @@
+"""`nats-server`: the server as a program, from its command line to its exit status.
+
+What is imported here decides how soon clients can connect, so everything that not every start needs is imported late.
+The order of a start, which the log shows and wrappers rely on:
+
+1. flags, options, log file; what is wrong with them is one line on stderr and status 1, before anything is logged;
+2. who we are; pid file; monitoring; clients; ports file; "Server is ready";
+3. from a failure in 2 on, the reason is one FTL line and the status 1.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from natsd.base.errors import ListenError, OptionsError
+from natsd.base.version import NATS_VERSION, VERSION
+from natsd.cli.server_flags import PROGRAM, FlagError, parse, usage
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
+
+    from natsd.base.log import Log
+    from natsd.cli.ports_file import PortsFile
+    from natsd.cli.server_flags import CommandLine
+    from natsd.monitor.site import Site
+    from natsd.server.options import Options
+    from natsd.server.server import Server
+
+PID_FILE_MODE = 0o600
+GC_THRESHOLDS = (10_000, 5, 100)
+"""A server keeps most of what it makes: looking through it often costs pauses and finds nothing."""
+
+
+class StartError(Exception):
+    """The server cannot start; the text is the fatal line of the log."""
+
+
+def main() -> int:
+    """The console script. Returns the exit status."""
+    gc.disable()
+    try:
+        line = parse(sys.argv[1:])
+    except FlagError as error:
+        return refuse(str(error))
+    if line.show_version or line.show_help:
+        return say(version(bool(line.options.get("debug"))) if line.show_version else usage())
+
+    import signal
+
+    # An interrupt while modules are still being loaded ends the program, without a traceback.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        program = Program(line)
+    except OptionsError as error:
+        return refuse(f"{PROGRAM}: {error}")
+    except OSError as error:
+        return refuse(f"{PROGRAM}: error opening file: {reason('open', error)}")
+    from natsd.embed import new_loop
+
+    raise_file_limit()
+    loop = new_loop()
+    try:
+        return loop.run_until_complete(program.run())
+    finally:
+        loop.close()
+
+
+def say(text: str) -> int:
+    try:
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader had enough; without this the interpreter would complain when it flushes again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
+
+
+def refuse(text: str) -> int:
+    from natsd.base.log import clean
+
+    sys.stderr.write(clean(text) + "\n")
+    return 1
+
+
+def reason(verb: str, error: OSError) -> str:
+    """Why something could not be done to a file, as Go words it."""
+    return f"{verb} {error.filename}: {(error.strerror or str(error)).lower()}"
+
+
+def version(detailed: bool) -> str:
+    """The text of `-v`; its first line is what tools look for."""
+    text = f"{PROGRAM}: v{NATS_VERSION}\n"
+    return text + (f"natsd: {about()}" if detailed else f"natsd: v{VERSION} ({kernel_form()} kernel)")
+
+
+def kernel_form() -> str:
+    from natsd.kernel import FORM
+
+    return FORM
+
+
+def about() -> str:
+    """What runs, in one line."""
+    loop = "asyncio"
+    try:
+        import uvloop
+
+        loop = f"uvloop {getattr(uvloop, '__version__', '')}"
+    except ImportError:
+        pass
+    python = ".".join(map(str, sys.version_info[:3]))
+    return f"v{VERSION}, {kernel_form()} kernel, {loop}, {sys.implementation.name} {python} on {sys.platform}"
+
+
+def raise_file_limit() -> None:
+    """Allow as many open files, which is to say connections, as the system lets us have."""
+    try:
+        import resource
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if soft != hard:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    except (ImportError, ValueError, OSError):
+        pass  # some systems have no such limit, or a lower one than they say
+
+
+def make_options(line: CommandLine) -> Options:
+    from natsd.server.options import Options
+
+    # As in the Go server, an empty value or a port of 0 is the same as none.
+    return Options(**{name: value for name, value in line.options.items() if value or isinstance(value, bool)})  # type: ignore[arg-type]
+
+
+def make_log(options: Options, utc: bool) -> Log:
+    """Raises OSError when the log file cannot be opened."""
+    from natsd.base.clock import SystemClock
+    from natsd.base.log import Descriptor, Log, LogFile
+
+    sink = LogFile(options.log_file) if options.log_file else Descriptor(2)
+    return Log(
+        sink,
+        SystemClock.wall_ns,
+        pid=os.getpid(),
+        debug=options.debug,
+        trace=options.trace,
+        logtime=options.logtime,
+        utc=utc,
+        colors=not options.log_file and sink.is_terminal(),
+    )
+
+
+class Program:
+    """One run of the server: what is around it, and the signals."""
+
+    def __init__(self, line: CommandLine) -> None:
+        """Raises OptionsError, and OSError for the log file."""
+        from natsd.server.server import Server
+
+        self.options = make_options(line)
+        self.options.check()
+        self.log = make_log(self.options, line.logtime_utc)
+        self.server: Server = Server(self.options, self.log)
+        self.site: Site | None = None
+        self.ports_file: PortsFile | None = None
+        self.stop_asked = False
+        self.stopping: asyncio.Task[None] | None = None
+
+    async def run(self) -> int:
+        """From the first line of the log to the last; the exit status."""
+        import asyncio
+
+        asyncio.get_running_loop().set_exception_handler(self.on_surprise)
+        try:
+            self.introduce()
+            self.handle_signals()
+            self.write_pid_file()
+            await self.start_monitoring()
+            await self.start_server()
+        except StartError as error:
+            self.log.fatal(str(error))
+            return 1
+        self.write_ports_file()
+        self.log.notice("Server is ready")
+        self.settle_memory()
+        if self.stop_asked:
+            self.on_interrupt()
+        await self.server.wait_stopped()
+        if self.site is not None:
+            self.site.stop()
+        self.remove_ports_file()
+        self.log.close()
+        return 0
+
+    # Starting.
+
+    def introduce(self) -> None:
+        log, server = self.log, self.server
+        log.notice(f"Starting {PROGRAM}")
+        log.notice(f"  Version:  {NATS_VERSION}")
+        log.notice("  Git:      [not set]")
+        self.tell_kernel()
+        log.notice(f"  Name:     {server.name}")
+        log.notice(f"  ID:       {server.id}")
+
+    def tell_kernel(self) -> None:
+        """Say which kernel runs; aloud where it is the slow one, and as a warning where nobody asked for that."""
+        log = self.log
+        if kernel_form() == "native":
+            if log.debugging:
+                log.debug(f"  natsd:    {about()}")
+        elif os.environ.get("NATSD_PLAIN") == "1":
+            log.notice(f"  natsd:    {about()}")
+        else:
+            log.warn(f"  natsd:    {about()}; without a native kernel messages move several times slower")
+
+    def write_pid_file(self) -> None:
+        path = self.options.pid_file
+        if path:
+            try:
+                fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, PID_FILE_MODE)
+                with open(fd, "w", encoding="ascii") as file:
+                    file.write(str(os.getpid()))
+            except OSError as error:
+                raise StartError(f"Could not write pidfile: {reason('open', error)}") from error
+
+    async def start_monitoring(self) -> None:
+        options = self.options
+        if options.http_port:
+            from natsd.monitor.site import Site
+
+            self.site = Site(self.server, self.log, options.http_host, options.http_port)
+            try:
+                await self.site.start()
+            except ListenError as error:
+                raise StartError(f"Can't start monitoring: can't listen to the monitor port: {error}") from error
+            self.server.monitor_url = self.site.url
+
+    async def start_server(self) -> None:
+        from natsd.base.log import quote
+        from natsd.net.listener import join_host_port
+
+        try:
+            await self.server.start()
+        except ListenError as error:
+            where = join_host_port(self.options.host, max(self.options.port, 0))
+            raise StartError(f"Error listening on port: {where}, {quote(str(error))}") from error
+
+    def write_ports_file(self) -> None:
+        folder = self.options.ports_file_dir
+        if not folder:
+            return
+        from natsd.cli.ports_file import PortsFile, urls
+
+        listing = {"nats": urls("nats", self.server.host, self.server.port)}
+        if self.site is not None:
+            listing["monitoring"] = urls("http", self.site.host, self.site.port)
+        self.ports_file = PortsFile(folder)
+        try:
+            self.ports_file.write(listing)
+        except OSError as error:
+            self.log.error(f"Error writing ports file ({self.ports_file.path}): {reason('open', error)}")
+            self.ports_file = None
+
+    def remove_ports_file(self) -> None:
+        if self.ports_file is not None:
+            try:
+                self.ports_file.remove()
+            except OSError as error:
+                self.log.error(f"Error cleaning up ports file {self.ports_file.path}: {reason('remove', error)}")
+
+    @staticmethod
+    def settle_memory() -> None:
+        """What was loaded stays for good: the collector need not look at it again."""
+        if hasattr(gc, "freeze"):
+            gc.freeze()
+            gc.set_threshold(*GC_THRESHOLDS)
+        gc.enable()
+
+    def on_surprise(self, loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
+        """Something went wrong in a callback of the event loop, where nobody else hears of it."""
+        error = context.get("exception")
+        text = f"{context.get('message')}: {error!r}"
+        if isinstance(error, BaseException):
+            from traceback import extract_tb
+
+            text += "".join(f", {frame.filename}:{frame.lineno}" for frame in extract_tb(error.__traceback__)[-3:])
+        self.log.error(text)
+
+    # Signals.
+
+    def handle_signals(self) -> None:
+        import asyncio
+        import signal
+
+        loop = asyncio.get_running_loop()
+        for number, name, react in (
+            (signal.SIGINT, "interrupt", self.on_interrupt),
+            (signal.SIGTERM, "terminated", self.on_terminate),
+            (signal.SIGUSR1, "user defined signal 1", self.on_reopen),
+            (signal.SIGUSR2, "user defined signal 2", self.on_lame_duck),
+            (signal.SIGHUP, "hangup", self.on_reload),
+        ):
+            loop.add_signal_handler(number, self.trap, name, react)
+
+    def trap(self, name: str, react: Callable[[], None]) -> None:
+        self.log.notice(f'Trapped "{name}" signal')
+        react()
+
+    def on_interrupt(self) -> None:
+        import asyncio
+
+        self.stop_asked = True
+        if self.stopping is None and self.server.running:
+            self.stopping = asyncio.get_running_loop().create_task(self.server.stop())
+
+    def on_terminate(self) -> None:
+        # A server that goes lame ends by itself, after its clients had their time to leave.
+        if not self.server.lame:
+            self.on_interrupt()
+
+    def on_lame_duck(self) -> None:
+        self.server.start_lame_duck()
+
+    def on_reopen(self) -> None:
+        from natsd.base.log import LogFile
+
+        sink = self.log.sink
+        if not isinstance(sink, LogFile):
+            self.log.notice("File log re-open ignored, not a file logger")
+            return
+        try:
+            sink.reopen()
+        except OSError as error:
+            self.log.error(f"File log not re-opened: {reason('open', error)}")
+        else:
+            self.log.notice("File log re-opened")
+
+    def on_reload(self) -> None:
+        self.log.error("Failed to reload server configuration: configuration files are not supported yet")

@@ -1,0 +1,46 @@
+"""The monitoring site of a server: its pages on a port.
+
+To be imported only where pages are wanted: this room takes longer to load than a server may take to be ready.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from natsd.monitor.http import Listener
+from natsd.monitor.pages import Pages
+from natsd.net.listener import ANY_HOSTS, bind, join_host_port
+
+if TYPE_CHECKING:
+    from natsd.base.log import Log
+    from natsd.monitor.view import ServerView
+
+
+class Site:
+    """Serves the pages of one server until `stop`; may start before the server does and stop after it."""
+
+    __slots__ = ("_listener", "_log", "_pages", "host", "port")
+
+    def __init__(self, server: ServerView, log: Log, host: str, port: int) -> None:
+        """`port` -1 stands for any free one."""
+        self.host = host
+        self.port = port
+        self._log = log
+        self._pages = Pages(server, log)
+        self._listener = Listener(self._pages.find, log, server.clock)
+
+    @property
+    def url(self) -> str:
+        """Where somebody on this machine finds the index page."""
+        return f"http://{join_host_port('127.0.0.1' if self.host in ANY_HOSTS else self.host, self.port)}"
+
+    async def start(self) -> None:
+        """Listen. Raises ListenError."""
+        sock = bind(self.host, max(self.port, 0))
+        self.port = self._pages.http_port = int(sock.getsockname()[1])
+        self._log.notice(f"Starting http monitor on {join_host_port(self.host, self.port)}")
+        await self._listener.start(sock)
+
+    def stop(self) -> None:
+        """Stop listening and cut off whoever reads; idempotent."""
+        self._listener.stop()

@@ -1,0 +1,184 @@
+"""What the monitoring pages see of a server: the shapes that whatever is handed in has to have."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from natsd.accounts.account import Account
+    from natsd.base.clock import Clock
+    from natsd.kernel import Road, Subscription
+    from natsd.protocol.info import Info
+
+DEFAULT_LIMIT = 1024
+"""How many connections or subscriptions a page lists when the query does not say."""
+
+
+class ConnectionView(Protocol):
+    """A connection, open or closed. Dates are wall clock nanoseconds."""
+
+    @property
+    def cid(self) -> int: ...
+
+    @property
+    def kind(self) -> str: ...
+
+    @property
+    def type(self) -> str: ...
+
+    @property
+    def ip(self) -> str: ...
+
+    @property
+    def port(self) -> int: ...
+
+    @property
+    def start_wall_ns(self) -> int: ...
+
+    @property
+    def last_wall_ns(self) -> int: ...
+
+    @property
+    def rtt_ns(self) -> int: ...
+
+    @property
+    def pending(self) -> int: ...
+
+    @property
+    def in_msgs(self) -> int: ...
+
+    @property
+    def in_bytes(self) -> int: ...
+
+    @property
+    def out_msgs(self) -> int: ...
+
+    @property
+    def out_bytes(self) -> int: ...
+
+    @property
+    def subscriptions(self) -> int: ...
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def lang(self) -> str: ...
+
+    @property
+    def version(self) -> str: ...
+
+    @property
+    def user(self) -> str: ...
+
+    @property
+    def account_name(self) -> str: ...
+
+
+class OpenView(ConnectionView, Protocol):
+    """A connection that lives: it can also list its subscriptions."""
+
+    @property
+    def subs(self) -> Mapping[bytes, Subscription]: ...
+
+
+class ClosedView(ConnectionView, Protocol):
+    """A connection that ended."""
+
+    @property
+    def stop_wall_ns(self) -> int: ...
+
+    @property
+    def reason(self) -> str: ...
+
+
+class RosterView(Protocol):
+    """The connections of a server and what was counted over all of them."""
+
+    @property
+    def connections(self) -> Mapping[int, OpenView]: ...
+
+    @property
+    def closed(self) -> Collection[ClosedView]: ...
+
+    @property
+    def total_connections(self) -> int: ...
+
+    @property
+    def slow_consumers(self) -> int: ...
+
+    @property
+    def stale_connections(self) -> int: ...
+
+    @property
+    def stalls(self) -> int: ...
+
+    @property
+    def info(self) -> Info: ...
+
+    @property
+    def system_account(self) -> Account | None: ...
+
+
+class OptionsView(Protocol):
+    """The options that /varz shows."""
+
+    @property
+    def http_host(self) -> str: ...
+
+    @property
+    def max_connections(self) -> int: ...
+
+    @property
+    def max_subscriptions(self) -> int: ...
+
+    @property
+    def ping_interval_s(self) -> float: ...
+
+    @property
+    def ping_max(self) -> int: ...
+
+    @property
+    def auth_timeout_s(self) -> float: ...
+
+    @property
+    def max_control_line(self) -> int: ...
+
+    @property
+    def max_payload(self) -> int: ...
+
+    @property
+    def max_pending(self) -> int: ...
+
+    @property
+    def write_deadline_s(self) -> float: ...
+
+
+class ServerView(Protocol):
+    """A server. `started` is a wall clock date, 0 before the start; a lame one takes no new connections."""
+
+    @property
+    def options(self) -> OptionsView: ...
+
+    @property
+    def roster(self) -> RosterView: ...
+
+    @property
+    def road(self) -> Road: ...
+
+    @property
+    def accounts(self) -> Mapping[str, Account]: ...
+
+    @property
+    def clock(self) -> Clock: ...
+
+    @property
+    def started(self) -> int: ...
+
+    @property
+    def running(self) -> bool: ...
+
+    @property
+    def lame(self) -> bool: ...

@@ -1,0 +1,45 @@
+"""The `nats` command and a server for it to talk to: natsd, or the program that NATSD_TEST_SERVER names."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from tests.cli.commands import Denying, Nats
+from tests.places import ServerProcess, Servers
+
+
+@pytest.fixture(scope="session")
+def nats_process() -> Iterator[ServerProcess]:
+    servers = Servers()
+    program = os.environ.get("NATSD_TEST_SERVER")
+    server = ServerProcess([program], [], {}, dict(os.environ)) if program else servers.start("natsd", [], {})
+    yield server
+    if program:
+        server.stop()
+    servers.stop()
+
+
+@pytest.fixture
+def nats(nats_process: ServerProcess) -> Iterator[Nats]:
+    command = Nats(f"nats://{nats_process.host}:{nats_process.port}")
+    yield command
+    command.close()
+
+
+@pytest.fixture
+def denying() -> Iterator[Denying]:
+    server = Denying()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def nowhere() -> str:
+    """The address of a port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+    return f"nats://127.0.0.1:{port}"
