@@ -1,0 +1,227 @@
+"""The `nats` command as click sees it: the table of commands, global flags before and after the command, help.
+
+Command modules are imported when they are used; each of them has its click command under the name `command`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from natsd.cli import console
+from natsd.cli.values import parse_duration, parse_size
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    # A generic class for type checkers only.
+    _Type = click.ParamType[int]
+else:
+    _Type = click.ParamType
+
+# Name: module, what it does in a few words, aliases.
+Table = dict[str, tuple[str, str, tuple[str, ...]]]
+
+COMMANDS: Table = {
+    "bench": ("natsd.cli.nats.bench", "Measure throughput and latency", ()),
+    "help": ("natsd.cli.nats.help", "Show help for a command", ()),
+    "publish": ("natsd.cli.nats.publish", "Publish messages", ("pub",)),
+    "reply": ("natsd.cli.nats.reply", "Answer requests", ()),
+    "request": ("natsd.cli.nats.request", "Send requests and show the replies", ("req",)),
+    "rtt": ("natsd.cli.nats.rtt", "Measure the round-trip time to servers", ()),
+    "subscribe": ("natsd.cli.nats.subscribe", "Show messages as they come", ("sub",)),
+}
+
+
+class DurationType(_Type):
+    """``500ms``, ``5s``, ``1h30m`` as nanoseconds."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        try:
+            return parse_duration(str(value))
+        except ValueError as problem:
+            self.fail(str(problem), param, ctx)
+
+
+class SizeType(_Type):
+    """``128``, ``1KB``, ``4MiB`` as bytes."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        try:
+            return parse_size(str(value))
+        except ValueError as problem:
+            self.fail(str(problem), param, ctx)
+
+
+DURATION = DurationType()
+SIZE = SizeType()
+
+
+def _keep(ctx: click.Context, param: click.Parameter, value: object) -> None:
+    """A global flag lands in the settings; one that is not given leaves what an outer level said."""
+    if value is not None and param.name is not None:
+        setattr(ctx.obj, param.name, value)
+
+
+def _show_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        from natsd.base.version import VERSION
+
+        click.echo(VERSION)
+        ctx.exit()
+
+
+def global_flags(outermost: bool) -> list[click.Parameter]:
+    """The flags every command takes. At the outermost level they look into the environment and show in the help."""
+    rows: list[tuple[tuple[str, ...], str, str, Any, str]] = [
+        (("-s", "--server", "servers"), "NATS_URL", "URL", None, "Server addresses, comma separated."),
+        (("--user",), "NATS_USER", "USER", None, "User name; without a password it is sent as a token."),
+        (("--password",), "NATS_PASSWORD", "PASSWORD", None, "Password of the user."),
+        (("--token",), "NATS_TOKEN", "TOKEN", None, "Authentication token."),
+        (("--connection-name",), "", "NAME", None, "Name of the connection as the server shows it."),
+        (
+            ("--timeout", "timeout_ns"),
+            "NATS_TIMEOUT",
+            "DURATION",
+            DURATION,
+            "Time for connecting and for replies (5s).",
+        ),
+        (("--inbox-prefix",), "", "PREFIX", None, "First part of inbox subjects (_INBOX)."),
+    ]
+    flags: list[click.Parameter] = [
+        click.Option(
+            names,
+            envvar=(variable or None) if outermost else None,
+            metavar=metavar,
+            type=kind,
+            expose_value=False,
+            callback=_keep,
+            help=text,
+            hidden=not outermost,
+        )
+        for names, variable, metavar, kind, text in rows
+    ]
+    for name, text in (
+        ("--no-context", "Accepted for compatibility; there are no contexts yet."),
+        ("--trace", "Show connects, disconnects and asynchronous errors."),
+    ):
+        flags.append(
+            click.Option(
+                (name,), is_flag=True, default=None, expose_value=False, callback=_keep, help=text, hidden=not outermost
+            )
+        )
+    return flags
+
+
+_INNER_FLAGS = global_flags(outermost=False)
+_HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+class _Inner(click.Command):
+    """What leaves and groups below the top share: they take the global flags and do not list them again."""
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        return [*super().get_params(ctx), *_INNER_FLAGS]
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        super().format_epilog(ctx, formatter)
+        formatter.write_paragraph()
+        formatter.write_text("Global flags such as --server work here too, see nats --help.")
+
+
+class Leaf(_Inner):
+    """A command."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs.setdefault("context_settings", _HELP)
+        super().__init__(*args, **kwargs)
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are named in a table and imported when they are used."""
+
+    def __init__(self, *args: Any, table: Table, **kwargs: Any) -> None:
+        kwargs.setdefault("context_settings", _HELP)
+        super().__init__(*args, **kwargs)
+        self.no_args_is_help = False
+        self._table = table
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not args and not ctx.resilient_parsing:
+            console.note(ctx.get_help() + "\n")
+            ctx.exit(2)
+        return super().parse_args(ctx, args)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(self._table)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        row = self._table.get(cmd_name)
+        if row is None:
+            row = next((row for row in self._table.values() if cmd_name in row[2]), None)
+        if row is None:
+            return None
+        from importlib import import_module
+
+        module, _, name = row[0].partition(":")
+        command: click.Command = getattr(import_module(module), name or "command")
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if not ctx.resilient_parsing and not name.startswith("-") and self.get_command(ctx, name) is None:
+            from difflib import get_close_matches
+
+            known = [word for key, row in self._table.items() for word in (key, *row[2])]
+            close = get_close_matches(name, known, 1)
+            ctx.fail(f'unknown command "{name}"' + (f', did you mean "{close[0]}"?' if close else ""))
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        rows = [(", ".join((name, *row[2])), row[1]) for name, row in sorted(self._table.items())]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+
+class InnerGroup(_Inner, LazyGroup):
+    """A group below the top."""
+
+
+def _root_params() -> list[click.Parameter]:
+    version = click.Option(
+        ("--version",),
+        is_flag=True,
+        is_eager=True,
+        expose_value=False,
+        callback=_show_version,
+        help="Show the version.",
+    )
+    return [*global_flags(outermost=True), version]
+
+
+nats = LazyGroup(
+    "nats",
+    table=COMMANDS,
+    params=_root_params(),
+    help="Talk to NATS servers: publish, subscribe, ask, answer, measure.",
+    epilog="Global flags may stand before or after the command. nats help COMMAND explains a command.",
+)
+
+
+def split_header(text: str) -> tuple[str, str]:
+    """``K:V`` of a -H flag. Raises a usage error."""
+    key, found, value = text.partition(":")
+    if not found or not key.strip():
+        raise click.UsageError(f'invalid header "{text}", write it as Key:Value')
+    return key.strip(), value.strip()

@@ -1,0 +1,117 @@
+"""`nats publish`: messages from the command line or from stdin, with templates."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import click
+
+from natsd.cli import console
+from natsd.cli.nats.app import DURATION, Leaf, split_header
+from natsd.cli.nats.body import Body, publish_count, template_of
+from natsd.cli.nats.settings import Settings
+from natsd.cli.values import quote
+
+if TYPE_CHECKING:
+    from natsd.client.connection import Connection
+
+HELP = """Publish a message.
+
+Without BODY the message is read from stdin when something is piped into it or when you sit at a terminal.
+
+Body, header values and subject may contain {{Count}}, {{TimeStamp}}, {{Time}}, {{Unix}}, {{UnixNano}}, {{ID}} and
+{{Random MIN MAX}}.
+
+\b
+Examples:
+  nats pub orders.eu 'order {{Count}}' --count 10 --sleep 1s
+  nats pub orders.eu -H Trace:{{ID}} < order.json
+  tail -f log | nats pub logs --send-on newline
+"""
+
+
+@click.command("publish", cls=Leaf, help=HELP, short_help="Publish messages.")
+@click.argument("subject")
+@click.argument("body", required=False)
+@click.option("--reply", metavar="SUBJECT", default="", help="Reply subject of the message.")
+@click.option("-H", "--header", "headers", metavar="K:V", multiple=True, help="Add a header; may be repeated.")
+@click.option("--count", default=1, callback=publish_count, help="Publish so many messages.")
+@click.option("--sleep", "sleep_ns", type=DURATION, default=0, metavar="DURATION", help="Pause between messages.")
+@click.option("--force-stdin", is_flag=True, help="Read the body from stdin in any case.")
+@click.option(
+    "--send-on", type=click.Choice(["newline", "eof"]), default="eof", help="One message a line, or one in all."
+)
+@click.option("-q", "--quiet", is_flag=True, help="No log lines.")
+@click.option("--templates/--no-templates", default=True, help="Fill in templates (default).")
+@click.pass_obj
+def command(
+    settings: Settings,
+    subject: str,
+    body: str | None,
+    reply: str,
+    headers: tuple[str, ...],
+    count: int,
+    sleep_ns: int,
+    force_stdin: bool,
+    send_on: str,
+    quiet: bool,
+    templates: bool,
+) -> None:
+    pairs = [split_header(header) for header in headers]
+    source = Body(body, force_stdin, send_on == "newline")
+    with settings.connect() as connection:
+        publisher = _Publisher(connection, subject, reply, pairs, templates)
+        if source.from_stdin and not quiet:
+            console.log("Reading payload from STDIN")
+        for payload in source.read(connection):
+            publisher.run(payload, count, sleep_ns / 1e9, quiet)
+        publisher.check()
+
+
+class _Publisher:
+    """Publishes one body after the other; messages are counted through."""
+
+    def __init__(
+        self, connection: Connection, subject: str, reply: str, pairs: list[tuple[str, str]], templates: bool
+    ) -> None:
+        self._connection = connection
+        self._templates = templates
+        self._subject = template_of(os.fsencode(subject), "subject", templates)
+        self._reply = os.fsencode(reply)
+        self._pairs = [(key, template_of(os.fsencode(value), "header", templates)) for key, value in pairs]
+        self._done = 0
+
+    def run(self, raw: bytes, count: int, pause_s: float, quiet: bool) -> None:
+        body = template_of(raw, "body", self._templates)
+        connection = self._connection
+        progress = None
+        if count > 20 and not quiet:
+            from natsd.cli.progress import Progress
+
+            progress = Progress([count])
+        for number in range(1, count + 1):
+            self._done += 1
+            payload = body.render(self._done)
+            subject = self._subject.render(self._done)
+            headers = [(key, os.fsdecode(value.render(self._done))) for key, value in self._pairs]
+            connection.publish(subject, payload, self._reply, headers)
+            # One round trip a message where somebody watches the lines, batches under a progress bar.
+            if progress is None or pause_s:
+                self.check()
+            if progress is not None:
+                progress.update(0, number)
+            elif not quiet:
+                console.log(f"Published {len(payload)} bytes to {quote(os.fsdecode(subject))}")
+            if pause_s and count > 1:
+                connection.pause(pause_s)
+        if progress is not None:
+            self.check()
+            progress.finish()
+
+    def check(self) -> None:
+        """Wait until the server has everything; raise what it objects to."""
+        self._connection.flush()
+        error = self._connection.take_error()
+        if error is not None:
+            raise error
