@@ -1,0 +1,149 @@
+"""Peers for tests of bad input: a client of raw bytes, and a pair that shows that others are undisturbed."""
+
+from __future__ import annotations
+
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from types import TracebackType
+
+from tests.places import ServerProcess
+
+CONNECT = b'CONNECT {"verbose":false,"pedantic":false,"headers":true}\r\n'
+
+
+class Peer:
+    """A blocking connection with a time limit on every wait."""
+
+    def __init__(self, server: ServerProcess, connect: bytes = CONNECT, receive_buffer: int = 0) -> None:
+        self.socket = socket.socket()
+        if receive_buffer:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        self.socket.settimeout(10)
+        self.socket.connect((server.host, server.port))
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.inbox = b""
+        self.greeting = self.line()
+        if connect:
+            self.send(connect)
+            self.settle()
+
+    def send(self, data: bytes) -> bool:
+        """Send all of it; False when the server is gone."""
+        try:
+            self.socket.sendall(data)
+        except TimeoutError:
+            raise
+        except OSError:
+            return False
+        return True
+
+    def _more(self) -> bool:
+        try:
+            data = self.socket.recv(1 << 18)
+        except ConnectionError:
+            return False
+        self.inbox += data
+        return bool(data)
+
+    def exactly(self, size: int) -> bytes:
+        while len(self.inbox) < size:
+            assert self._more(), f"closed after {self.inbox[:200]!r}"
+        data, self.inbox = self.inbox[:size], self.inbox[size:]
+        return data
+
+    def line(self) -> bytes:
+        """The next line without its end; a PING of the server is answered and passed over."""
+        while (end := self.inbox.find(b"\r\n")) < 0:
+            assert self._more(), f"closed after {self.inbox[:200]!r}"
+        line, self.inbox = self.inbox[:end], self.inbox[end + 2 :]
+        if line == b"PING":
+            self.send(b"PONG\r\n")
+            return self.line()
+        return line
+
+    def settle(self) -> None:
+        """Everything sent so far was understood."""
+        self.send(b"PING\r\n")
+        assert self.line() == b"PONG"
+
+    def rest(self) -> bytes:
+        """Everything until the server closes the connection; fails when it does not."""
+        while self._more():
+            pass
+        return self.inbox
+
+    def end(self) -> None:
+        """Say that nothing more will come, and go on listening."""
+        with suppress(OSError):
+            self.socket.shutdown(socket.SHUT_WR)
+
+    def reset(self) -> None:
+        """Hang up with RST."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.socket.close()
+
+    def close(self) -> None:
+        self.socket.close()
+
+
+class HealthyPair:
+    """A publisher and a subscriber that exchange small messages; leaving the block asks whether they always could.
+
+    `worst_s` is the longest that one message was allowed to take.
+    """
+
+    def __init__(self, server: ServerProcess, worst_s: float = 2.0) -> None:
+        self._subscriber = Peer(server)
+        self._subscriber.send(b"SUB healthy.pair 1\r\n")
+        self._subscriber.settle()
+        self._publisher = Peer(server)
+        self._allowed_s = worst_s
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._exchange)
+        self._failure = ""
+        self.count = 0
+        self.worst_s = 0.0
+
+    def _exchange(self) -> None:
+        try:
+            while not self._ended.is_set():
+                text = b"%08d" % self.count
+                begin = time.monotonic()
+                self._publisher.send(b"PUB healthy.pair 8\r\n" + text + b"\r\n")
+                assert self._subscriber.line() == b"MSG healthy.pair 1 8"
+                assert self._subscriber.line() == text
+                self.worst_s = max(self.worst_s, time.monotonic() - begin)
+                self.count += 1
+                time.sleep(0.001)
+        except (AssertionError, OSError) as error:
+            self._failure = repr(error)
+
+    def __enter__(self) -> HealthyPair:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._ended.set()
+        self._thread.join(15)
+        self._publisher.close()
+        self._subscriber.close()
+        if kind is None:
+            assert not self._failure, f"the healthy pair broke off: {self._failure}"
+            assert self.count > 0
+            assert self.worst_s < self._allowed_s, f"a message of the healthy pair took {self.worst_s:.3f} s"
+
+
+def eventually(holds: Callable[[], bool], within_s: float = 5.0) -> bool:
+    """Ask again and again until it holds."""
+    ends = time.monotonic() + within_s
+    while not holds():
+        if time.monotonic() > ends:
+            return False
+        time.sleep(0.02)
+    return True
