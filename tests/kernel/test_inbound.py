@@ -369,3 +369,15 @@ def test_the_end_of_a_stream_and_a_broken_one_are_told(bench: Bench, pair: Any) 
     peer.inbound.close()
     peer.inbound.on_readable(ours.fileno())
     assert len(peer.told) == 2
+
+
+def test_messages_are_dated_by_the_roads_clock_once_per_read(bench: Bench) -> None:
+    peer = bench.peer()
+    times = iter([11, 22])
+    bench.road.clock = lambda: next(times)
+    peer.says(b"PUB a 0\r\n\r\nPUB a 0\r\n\r\n")
+    assert peer.inbound.last_ns == 11
+    peer.says(b"PING\r\nPUB a 0\r\n")
+    assert peer.inbound.last_ns == 11
+    peer.says(b"\r\n")
+    assert peer.inbound.last_ns == 22

@@ -207,6 +207,10 @@ def test_mapping_changes_what_is_matched_and_delivered(bench: Any) -> None:
     publisher.says(b"PUB old.a 0\r\n\r\nPUB old.a 0\r\n\r\nPUB old.x 0\r\n\r\nPUB old.x 0\r\n\r\n")
     assert peer.gets() == b"MSG new.a 1 0\r\n\r\n" * 2 + b"MSG new.x 1 0\r\n\r\n" * 2
     assert asked == [b"old.a", b"old.x", b"old.x"]
+    assert bench.sublist.publish(b"old.a", None, None, b"") == 0  # the server's own messages are not mapped
+    assert not bench.sublist.has_interest(b"old.a")
+    assert bench.sublist.has_interest(b"new.a")
+    assert len(asked) == 3
 
 
 def test_publishing_from_the_server_calls_for_settling(bench: Any) -> None:

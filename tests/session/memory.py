@@ -46,6 +46,7 @@ class House:
         self.timers = self.clock.timers = Timers(self.clock)
         self.log = Lines(debugging)
         self.road = Road(1)
+        self.road.clock = self.clock.now_ns
         self.account = Account(GLOBAL, self.road)
         self.system_account = Account(SYSTEM, self.road)
         self.rules = Rules()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from natsd.kernel import Sublist
 
 if TYPE_CHECKING:
+    from natsd.accounts.mappings import Mappings
     from natsd.kernel import Road
 
 GLOBAL = "$G"
@@ -20,6 +21,7 @@ class Account:
 
     __slots__ = (
         "connections",
+        "mappings",
         "max_connections",
         "max_payload",
         "max_subscriptions",
@@ -31,11 +33,18 @@ class Account:
     def __init__(self, name: str, road: Road) -> None:
         self.name = name
         self.sublist = Sublist(road)
+        self.mappings: Mappings | None = None
         self.connections = 0
         self.max_connections = -1
         self.max_subscriptions = -1
         self.max_payload = -1
         self.slow_consumers = 0
+
+    def map_subjects(self, mappings: Mappings | None) -> None:
+        """Have the subjects of its connections' messages mapped from now on; None ends that."""
+        self.mappings = mappings
+        self.sublist.mapper = None if mappings is None else mappings.map
+        self.sublist.clear_cache()
 
     def __repr__(self) -> str:
         return f"<Account {self.name} connections={self.connections} subscriptions={len(self.sublist)}>"

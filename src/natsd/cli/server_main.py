@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from natsd.base.log import Log
-    from natsd.cli.ports_file import PortsFile
+    from natsd.server.ports_file import PortsFile
     from natsd.cli.server_flags import CommandLine
     from natsd.monitor.site import Site
     from natsd.server.options import Options
@@ -253,7 +253,7 @@ class Program:
         folder = self.options.ports_file_dir
         if not folder:
             return
-        from natsd.cli.ports_file import PortsFile, urls
+        from natsd.server.ports_file import PortsFile, urls
 
         listing = {"nats": urls("nats", self.server.host, self.server.port)}
         if self.site is not None:

@@ -7,6 +7,8 @@ cdef class Feed:
     cdef public object owner
     cdef readonly bint closed
     cdef bint scanning
+    cdef bint heard  # a message, in this read
+    cdef public object last_ns  # when a message was last published, by the road's clock
     cdef const char* rest
     cdef size_t rest_size
     cdef object holder
@@ -16,7 +18,6 @@ cdef class Feed:
 
     cdef size_t scan(self, const char* base, size_t n, bint* stop) except? 0
     cdef void drop(self) noexcept
-    cdef bint read(self, int fd) except -1
     cdef int hold(self, data) except -1
     cdef int apply(self) except -1
     cdef int settle(self) except -1

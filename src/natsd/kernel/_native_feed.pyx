@@ -25,9 +25,9 @@ cdef extern from "<sys/uio.h>" nogil:
     ssize_t c_readv "readv"(int fd, const iovec* pieces, int n)
 
 cdef enum:
-    READ_BYTES = 131072  # as the road's read buffer has
+    READ_BYTES = 1048576  # as the road's read buffer has
     DIRECT_BYTES = 4096  # a frame lacking more than this is read straight into its own buffer
-    TURNS = 4  # reads of one connection before others get their turn
+    GROW_BYTES = 131072
     KEEP_BYTES = 512  # a waiting buffer up to this size is kept for the next time
 
 
@@ -69,27 +69,16 @@ cdef class Feed:
     def on_readable(self, int fd):
         """Read once from the socket and let the owner apply what was said."""
         cdef Road road = self.road
-        cdef int turn
+        cdef iovec pieces[2]
+        cdef ssize_t n
+        cdef size_t direct = 0
+        cdef int first = 1, code
         if self.closed:
             return
         if road.busy:
             raise RuntimeError("bytes read while another connection's are scanned")
         if road.congested:
             road.congested.clear()
-        for turn in range(TURNS):
-            if not self.read(fd) or self.closed or road.congested:
-                break
-            if turn + 1 < TURNS:
-                road.flush_early()
-        self.settle()
-
-    cdef bint read(self, int fd) except -1:
-        """Read once and scan; True when there may be more to read."""
-        cdef Road road = self.road
-        cdef iovec pieces[2]
-        cdef ssize_t n
-        cdef size_t direct = 0, wanted
-        cdef int first = 1, code
         pieces[1].iov_base = road.read_buffer
         pieces[1].iov_len = READ_BYTES
         if self.need > self.wait_size + DIRECT_BYTES:
@@ -99,20 +88,15 @@ cdef class Feed:
             pieces[0].iov_base = self.wait + self.wait_size
             pieces[0].iov_len = direct
             first = 0
-        wanted = direct + READ_BYTES
-        if direct and self.wait_size + direct < self.need:
-            n = c_readv(fd, pieces, 1)
-            wanted = direct
-        else:
-            n = c_readv(fd, &pieces[first], 2 - first)
+        n = c_readv(fd, &pieces[first], 1 if self.wait_size + direct < self.need else 2 - first)
         if n <= 0:
             if n == 0:
                 self.owner.on_eof()
-                return False
+                return
             code = errno
             if code != EAGAIN and code != EINTR:
                 self.owner.on_broken(code)
-            return False
+            return
         if direct:
             if <size_t> n <= direct:
                 self.wait_size += n
@@ -122,12 +106,12 @@ cdef class Feed:
                 self.rest = road.read_buffer
                 self.rest_size = n - direct
             if self.wait_size + 1 < self.need:
-                return <size_t> n == wanted
+                return
         else:
             self.rest = road.read_buffer
             self.rest_size = n
         self.apply()
-        return <size_t> n == wanted
+        self.settle()
 
     def take_in(self, data):
         """Scan bytes, have the owner apply the ops, settle the road."""
@@ -164,6 +148,10 @@ cdef class Feed:
 
     cdef int settle(self) except -1:
         cdef Road road = self.road
+        if self.heard:
+            self.heard = False
+            if road.clock is not None:
+                self.last_ns = road.clock()
         road.settle_all()
         if road.congested and not self.closed:
             self.owner.on_stalled(list(road.congested))
@@ -204,7 +192,7 @@ cdef class Feed:
         cdef char* fresh
         if self.wait_capacity >= wanted or self.wait_capacity > self.wait_size + DIRECT_BYTES:
             return 0
-        capacity = self.wait_size * 2 + READ_BYTES
+        capacity = self.wait_size * 2 + GROW_BYTES
         if capacity > wanted:
             capacity = wanted
         if capacity < self.wait_size + 64:
@@ -304,7 +292,7 @@ cdef class Feed:
 
     cdef int wait_done(self) except -1:
         if self.road.lending:
-            self.road.flush_early()  # before the payload that was lent from here is gone
+            self.road.flush_lent()  # before the payload that was lent from here is gone
         self.wait_size = 0
         self.wait_at = 0
         if self.wait_capacity > KEEP_BYTES:

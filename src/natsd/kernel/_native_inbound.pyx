@@ -62,6 +62,7 @@ cdef class Inbound(Feed):
         self.echo = True
         self.first_ping = True
         self.max_payload = -1
+        self.last_ns = 0
         self._publish_check = None
 
     def __dealloc__(self):
@@ -347,38 +348,49 @@ cdef class Inbound(Feed):
         cdef Match* match
         cdef Message message
         cdef int delivered = 0
+        cdef bint known = True
         if self.pedantic and not self.told and not literal(subject, subject_size):
             self.told = True
             return self.add_op((PEDANTIC, subject[:subject_size]))
         self.told = False
+        self.heard = True
         self.in_msgs += 1
         self.in_bytes += size
         road.in_msgs += 1
         road.in_bytes += size
         match = self.last
-        if match == NULL or self.last_version != sublist.version or match.size != subject_size or memcmp(
-                match.subject, subject, subject_size) != 0:
-            match = NULL
-            if (subject[0] == c'$' or subject[0] == c'_') and reserved(subject, subject_size, road.reserved_subjects):
-                return self.add_op((DENIED, subject[:subject_size]))
-            if self.verdicts is not None and not self.verdicts.allowed(subject, subject_size):
-                return self.add_op((DENIED, subject[:subject_size]))
-        if reply != NULL and (reply[0] == c'$' or reply[0] == c'_') and reserved(
-                reply, reply_size, road.reserved_replies):
-            return self.add_op((DENIED_REPLY, reply[:reply_size]))
-        if self.verbose:
-            self.outbound.put_bytes(b"+OK\r\n", 5)
-        if match == NULL:
-            match = sublist.look_up(subject, subject_size)
-            self.forget_last()
-            if match.keep:
-                self.last = match
-                self.last_version = sublist.version
-                match.refs += 1
-        else:
+        if match != NULL and self.last_version == sublist.version and match.size == subject_size and memcmp(
+                match.subject, subject, subject_size) == 0:
             match.refs += 1
-        if match.nplain or match.ngroups:
-            try:
+        else:
+            match = NULL
+            known = False
+            if sublist._mapper is not None:
+                # What is allowed and what is told is about the subject that others see.
+                match = sublist.look_up(subject, subject_size)
+                subject = match.deliver_as
+                subject_size = match.as_size
+        try:
+            if not known:
+                if subject_size and (subject[0] == c'$' or subject[0] == c'_') and reserved(
+                        subject, subject_size, road.reserved_subjects):
+                    return self.add_op((DENIED, subject[:subject_size]))
+                if self.verdicts is not None and not self.verdicts.allowed(subject, subject_size):
+                    return self.add_op((DENIED, subject[:subject_size]))
+            if reply != NULL and (reply[0] == c'$' or reply[0] == c'_') and reserved(
+                    reply, reply_size, road.reserved_replies):
+                return self.add_op((DENIED_REPLY, reply[:reply_size]))
+            if self.verbose:
+                self.outbound.put_bytes(b"+OK\r\n", 5)
+            if not known:
+                if match == NULL:
+                    match = sublist.look_up(subject, subject_size)
+                self.forget_last()
+                if match.keep:
+                    self.last = match
+                    self.last_version = sublist.version
+                    match.refs += 1
+            if match.nplain or match.ngroups:
                 message.reply = reply
                 message.reply_size = reply_size
                 message.payload = payload
@@ -388,12 +400,11 @@ cdef class Inbound(Feed):
                 message.sizes_size = sizes_size
                 message.stays = self.holder is None
                 delivered = sublist.deliver(match, &message, None if self.echo else self.outbound)
-            finally:
+            if delivered == 0 and reply != NULL and self.no_responders:
+                self.tell_no_responders(match.deliver_as[:match.as_size], reply[:reply_size])
+        finally:
+            if match != NULL:
                 release_match(match)
-        else:
-            release_match(match)
-        if delivered == 0 and reply != NULL and self.no_responders:
-            self.tell_no_responders(subject[:subject_size], reply[:reply_size])
         return 0
 
     cdef int tell_no_responders(self, bytes subject, bytes reply) except -1:

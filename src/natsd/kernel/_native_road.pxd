@@ -17,6 +17,7 @@ cdef class Road:
     cdef public int64_t max_payload, max_control_line, max_pending, stall_bytes
     cdef public tuple reserved_subjects, reserved_replies
     cdef public object on_work
+    cdef public object clock
     cdef public list trace
     cdef public bint busy
     cdef public list congested
@@ -43,7 +44,7 @@ cdef class Road:
     cdef int add_ended(self, object owner, object sub) except -1
     cdef int wake(self) except -1
     cdef int settle_all(self) except -1
-    cdef int flush_early(self) except -1
+    cdef int flush_lent(self) except -1
     cdef char* take_spare(self, size_t wanted, size_t* capacity) noexcept
     cdef void give_spare(self, char* buffer, size_t capacity) noexcept
 
@@ -65,6 +66,7 @@ cdef class Outbound:
     cdef int overflow(self) except -1
     cdef int write(self) except -1
     cdef int flush(self) except -1
+    cdef int push(self) except -1
     cdef int write_lent(self) except -1
     cdef int own(self, size_t sent) except -1
     cdef bint lend(self, const char* data, size_t n) noexcept

@@ -31,8 +31,7 @@ cdef enum:
     LARGE_KEPT = 32
     SPARE_KEPT = 8
     SPARE_BYTES = 2097152
-    READ_BYTES = 131072
-    EARLY_BYTES = 65536  # an outbound with this much is sent before the next turn of reading
+    READ_BYTES = 1048576
 
 
 @cython.final
@@ -55,6 +54,7 @@ cdef class Road:
         self.reserved_subjects = ()
         self.reserved_replies = ()
         self.on_work = None
+        self.clock = None  # () -> int, to date messages by
         self.trace = None
         self.busy = False
         self.congested = []
@@ -112,24 +112,16 @@ cdef class Road:
         self.ended.append((owner, sub))
         return self.wake()
 
-    cdef int flush_early(self) except -1:
-        """Between two turns of reading: send what is much already, or lies in the buffer that is read into next."""
+    cdef int flush_lent(self) except -1:
+        """Send what lies in a buffer that is about to be used for something else."""
         cdef Outbound outbound
-        cdef list later
-        for outbound in self.dirty:
-            if outbound.nlent or waiting(outbound) >= EARLY_BYTES:
-                break
-        else:
-            return 0
+        cdef list todo
         todo, self.dirty = self.dirty, []
-        later = []
         for outbound in todo:
-            if outbound.nlent or waiting(outbound) >= EARLY_BYTES:
+            if outbound.nlent:
                 outbound.flush()
             else:
-                later.append(outbound)
-        later.extend(self.dirty)
-        self.dirty = later
+                self.dirty.append(outbound)
         self.lending = False
         return 0
 
@@ -321,9 +313,7 @@ cdef class Outbound:
         if self.fd < 0:
             self.owner.on_output()
         elif not self.blocked:
-            self.write()
-            if self.blocked and not self.closed:
-                self.owner.on_blocked()
+            self.push()
         if <int64_t> waiting(self) > self.road.stall_bytes:
             self.road.congested.append(self)
         return 0
@@ -404,6 +394,13 @@ cdef class Outbound:
         self.end = left
         self.nlent = 0
         self.lent_bytes = 0
+        return 0
+
+    cdef int push(self) except -1:
+        """Send what is there; the owner learns when the socket is full."""
+        self.write()
+        if self.blocked and not self.closed:
+            self.owner.on_blocked()
         return 0
 
     def send(self):

@@ -49,6 +49,7 @@ cdef class Sublist:
     cdef uint32_t victim
 
     cdef Match* look_up(self, const char* subject, size_t size) except NULL
+    cdef Match* own_match(self, bytes subject) except NULL
     cdef Match* build(self, bytes subject, bytes deliver_as, bint keep, uint64_t hash) except NULL
     cdef void keep_match(self, Match* match) noexcept
     cdef void place(self, Match* match) noexcept

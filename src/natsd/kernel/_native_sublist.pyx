@@ -25,6 +25,7 @@ cdef extern from "hash.h" nogil:
 cdef enum:
     ALIKE_SUBJECT = 240  # a message within these is rendered once for all its receivers
     ALIKE_TAIL = 1000
+    EARLY_BYTES = 131072  # so much is sent at once, so that a receiver can begin while a read is still scanned
     LEND_BYTES = 4096  # a payload from this size on is not copied where the socket can take it at once
     WAYS = 4
     FIRST_SETS = 16
@@ -320,6 +321,14 @@ cdef class Sublist:
         entry[way].match = match
         self.cache_references += references(match)
 
+    cdef Match* own_match(self, bytes subject) except NULL:
+        """A result for a message of the server's own; the caller owns one count of it."""
+        cdef const char* name = PyBytes_AS_STRING(subject)
+        cdef size_t size = PyBytes_GET_SIZE(subject)
+        if self._mapper is None:
+            return self.look_up(name, size)
+        return self.build(subject, subject, False, natsd_hash(name, size, self.road.seed))
+
     def match(self, bytes subject not None):
         """Plain subscriptions and queue groups that a message on `subject` reaches (no mapping applied)."""
         cdef Match* match
@@ -335,8 +344,8 @@ cdef class Sublist:
             release_match(match)
 
     def has_interest(self, bytes subject not None):
-        """Whether anybody would get a message on `subject`."""
-        cdef Match* match = self.look_up(PyBytes_AS_STRING(subject), PyBytes_GET_SIZE(subject))
+        """Whether anybody would get a message of the server's own on `subject`."""
+        cdef Match* match = self.own_match(subject)
         cdef bint found = match.nplain or match.ngroups
         release_match(match)
         return found
@@ -344,8 +353,8 @@ cdef class Sublist:
     # -- delivery
 
     def publish(self, bytes subject not None, bytes reply, bytes header, bytes payload not None):
-        """Deliver a message of the server's own; returns how many took it."""
-        cdef Match* match = self.look_up(PyBytes_AS_STRING(subject), PyBytes_GET_SIZE(subject))
+        """Deliver a message of the server's own, which no mapping changes; returns how many took it."""
+        cdef Match* match = self.own_match(subject)
         cdef bytes body, sizes
         cdef Message message
         memset(&message, 0, sizeof(message))
@@ -439,6 +448,8 @@ cdef class Sublist:
         road.out_bytes += size
         if not outbound.dirty:
             road.add_dirty(outbound)
+        if outbound.end - outbound.start >= EARLY_BYTES and not outbound.blocked and outbound.fd >= 0:
+            outbound.push()
         if <int64_t> waiting(outbound) > road.max_pending:
             outbound.overflow()
         if sub.max and sub.delivered >= sub.max:

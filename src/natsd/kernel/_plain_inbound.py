@@ -86,6 +86,7 @@ class Inbound:
         "headers",
         "in_bytes",
         "in_msgs",
+        "last_ns",
         "max_payload",
         "no_responders",
         "outbound",
@@ -113,6 +114,7 @@ class Inbound:
         self._publish_check: Callable[[bytes], bool] | None = None
         self.in_msgs = 0
         self.in_bytes = 0
+        self.last_ns = 0  # when a message was last published, by the road's clock
         self.closed = False
         self._data = b""  # what is being scanned
         self._at = 0
@@ -167,6 +169,7 @@ class Inbound:
         if road.busy:
             raise RuntimeError("bytes taken in while another connection's are")
         road.busy = True
+        before = self.in_msgs
         try:
             ops = self.feed(data)
             while ops:
@@ -176,6 +179,8 @@ class Inbound:
                 ops = self.resume()
         finally:
             road.busy = False
+        if self.in_msgs != before and road.clock is not None:
+            self.last_ns = road.clock()
         road.settle()
         if road.congested and not self.closed:
             self.owner.on_stalled(list(road.congested))
@@ -393,6 +398,12 @@ class Inbound:
         self.in_bytes += size
         road.in_msgs += 1
         road.in_bytes += size
+        sublist = self.sublist
+        found = None
+        if sublist.mapper is not None:
+            # What is allowed and what is told is about the subject that others see.
+            found = sublist.look_up(subject)
+            subject = found[2]
         if subject[:1] in b"$_" and _reserved(subject, road.reserved_subjects):
             self._ops.append((op.DENIED, subject))
             return
@@ -411,8 +422,8 @@ class Inbound:
             return
         if self.verbose:
             self.outbound.append(b"+OK\r\n")
-        sublist = self.sublist
-        found = sublist.look_up(subject)
+        if found is None:
+            found = sublist.look_up(subject)
         delivered = 0
         if found[0] or found[1]:
             delivered = sublist.deliver(found, reply, header, payload, sizes, self)

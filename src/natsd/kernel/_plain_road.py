@@ -37,6 +37,7 @@ class Road:
         "_settling",
         "_troubled",
         "busy",
+        "clock",
         "congested",
         "in_bytes",
         "in_msgs",
@@ -64,6 +65,7 @@ class Road:
         # Prefixes a client may not publish to, or name as reply; with `?` behind, the prefix alone is allowed.
         self.reserved_subjects: tuple[bytes, ...] = ()
         self.reserved_replies: tuple[bytes, ...] = ()
+        self.clock: Callable[[], int] | None = None  # to date messages by
         self.on_work: Callable[[], None] | None = None
         self.trace: list[tuple[Any, bytes, bytes, bytes | None]] | None = None
         self.busy = False

@@ -192,9 +192,12 @@ class Sublist:
         return plain, list(groups.values())
 
     def has_interest(self, subject: bytes) -> bool:
-        """Whether anybody would get a message on `subject`."""
-        plain, groups, _ = self.look_up(subject)
+        """Whether anybody would get a message of the server's own on `subject`."""
+        plain, groups, _ = self._own_match(subject)
         return bool(plain or groups)
+
+    def _own_match(self, subject: bytes) -> Match:
+        return self.look_up(subject) if self.mapper is None else (*self.match(subject), subject)
 
     def look_up(self, subject: bytes) -> Match:
         """The cached result for a published subject: plain, groups, and the subject to deliver as."""
@@ -215,9 +218,9 @@ class Sublist:
         return found
 
     def publish(self, subject: bytes, reply: bytes | None, header: bytes | None, payload: bytes) -> int:
-        """Deliver a message of the server's own; returns how many took it."""
+        """Deliver a message of the server's own, which no mapping changes; returns how many took it."""
         sizes = b"%d" % len(payload) if header is None else b"%d %d" % (len(header), len(header) + len(payload))
-        return self.deliver(self.look_up(subject), reply, header, payload, sizes, None)
+        return self.deliver(self._own_match(subject), reply, header, payload, sizes, None)
 
     def deliver(
         self,

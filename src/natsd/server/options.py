@@ -14,6 +14,7 @@ class Options:
     """What can be set. Intervals are in seconds; port -1 means any free one; a limit of 0 means none.
 
     max_connections is the exception: 0 stands for its default, and with -1 nobody is let in.
+    mappings: by source, a destination, or one or a list of `{"destination": subject, "weight": percent}`.
     """
 
     __slots__ = (
@@ -27,6 +28,7 @@ class Options:
         "lame_duck_grace_period_s",
         "log_file",
         "logtime",
+        "mappings",
         "max_closed_clients",
         "max_connections",
         "max_control_line",
@@ -84,6 +86,7 @@ class Options:
         no_fast_producer_stall: bool = False,
         max_traced_msg_len: int = 0,
         max_closed_clients: int = 10000,
+        mappings: dict[str, Any] | None = None,
     ) -> None:
         self.host = host
         self.port = port
@@ -116,6 +119,7 @@ class Options:
         self.no_fast_producer_stall = no_fast_producer_stall
         self.max_traced_msg_len = max_traced_msg_len
         self.max_closed_clients = max_closed_clients
+        self.mappings = mappings or {}
 
     def check(self) -> None:
         """Raises OptionsError for what cannot be."""
@@ -136,6 +140,10 @@ class Options:
             raise OptionsError("server name cannot contain spaces")
         if self.client_advertise:
             split_host_port(self.client_advertise, self.port)
+        if self.mappings:
+            from natsd.accounts.mappings import parse_mappings
+
+            parse_mappings(self.mappings)
 
     def as_dict(self) -> dict[str, Any]:
         """Name to value."""

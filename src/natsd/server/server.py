@@ -71,6 +71,7 @@ class Server:
         """Where the monitoring pages are; set by whoever serves them."""
 
         self.road = Road(int.from_bytes(chance.take(8), "little"))
+        self.road.clock = self.clock.now_ns
         self.road.max_payload = options.max_payload
         self.road.max_control_line = options.max_control_line
         self.road.max_pending = options.max_pending
@@ -78,6 +79,10 @@ class Server:
         self.road.reserved_subjects = RESERVED_SUBJECTS
         self.road.reserved_replies = RESERVED_REPLIES
         self.accounts = {name: Account(name, self.road) for name in (GLOBAL, SYSTEM)}
+        if options.mappings:
+            from natsd.accounts.mappings import Mappings, parse_mappings
+
+            self.accounts[GLOBAL].map_subjects(Mappings(parse_mappings(options.mappings), chance))
         self.roster = self._make_roster()
 
         self._listener: Listener | None = None

@@ -22,6 +22,7 @@ from natsd.protocol import errors
 from natsd.protocol import ops as op
 from natsd.protocol.connect import Connect
 from natsd.protocol.peer_json import load_json
+from natsd.session.facts import Facts
 from natsd.subjects.valid import RESERVED_QUEUE, count_tokens, may_subscribe
 
 if TYPE_CHECKING:
@@ -63,36 +64,10 @@ _PING = b"PING\r\n"
 _OK = b"+OK\r\n"
 
 
-class Session:
-    """One client. Times named wall are dates, the others are of the monotonic clock, both in nanoseconds."""
+class Session(Facts):
+    """One client."""
 
-    __slots__ = (
-        "account",
-        "active_ns",
-        "auth_timer",
-        "cid",
-        "connect",
-        "connected",
-        "had_pong",
-        "inbound",
-        "ip",
-        "outbound",
-        "ping_sent_ns",
-        "ping_timer",
-        "pings_out",
-        "port",
-        "reason",
-        "roster",
-        "rtt_ns",
-        "start_ns",
-        "start_wall_ns",
-        "subs",
-        "wire",
-        "_seen_msgs",
-    )
-
-    kind = "Client"
-    type = "nats"
+    __slots__ = ("auth_timer", "had_pong", "ping_timer", "pings_out", "wire")
 
     def __init__(self, roster: Roster, wire: Wire, ip: str, port: int, fd: int = -1) -> None:
         self.roster = roster
@@ -115,82 +90,8 @@ class Session:
         self.subs: dict[bytes, Subscription] = {}
         self.auth_timer: Timer | None = None
         self.ping_timer: Timer | None = None
-        self._seen_msgs = 0
         self.outbound = Outbound(roster.road, self, fd)
         self.inbound = Inbound(roster.road, self.outbound, self.account.sublist, self)
-
-    # What monitoring reads.
-
-    @property
-    def label(self) -> str:
-        """The connection as the log names it."""
-        ip = f"[{self.ip}]" if ":" in self.ip else self.ip
-        label = f"{ip}:{self.port} - cid:{self.cid}"
-        if self.connected and not self.inbound.gate:
-            version = self.connect.version
-            parts = (f"v{version}" if version else "", self.connect.lang, self.connect.name)
-            about = ":".join(part for part in parts if part)
-            if about:
-                label += f" - {errors.quoted(about.encode())}"
-            who = f"user:{self.user}" if self.user else "token" if self.connect.token else ""
-            if who:
-                label += f" - {errors.quoted(f'{self.account.name}/{who}'.encode())}"
-        return label
-
-    @property
-    def name(self) -> str:
-        return self.connect.name
-
-    @property
-    def lang(self) -> str:
-        return self.connect.lang
-
-    @property
-    def version(self) -> str:
-        return self.connect.version
-
-    @property
-    def user(self) -> str:
-        return self.connect.user
-
-    @property
-    def account_name(self) -> str:
-        return self.account.name
-
-    @property
-    def subscriptions(self) -> int:
-        return len(self.subs)
-
-    @property
-    def pending(self) -> int:
-        return self.outbound.pending
-
-    @property
-    def in_msgs(self) -> int:
-        return self.inbound.in_msgs
-
-    @property
-    def in_bytes(self) -> int:
-        return self.inbound.in_bytes
-
-    @property
-    def out_msgs(self) -> int:
-        return self.outbound.out_msgs
-
-    @property
-    def out_bytes(self) -> int:
-        return self.outbound.out_bytes
-
-    @property
-    def last_wall_ns(self) -> int:
-        """When the client last published or changed its interest."""
-        self._look_at_traffic()
-        clock = self.roster.clock
-        return clock.wall_ns() - (clock.now_ns() - self.active_ns)
-
-    @property
-    def closed(self) -> bool:
-        return self.reason != ""
 
     # Beginning and end.
 
@@ -506,9 +407,8 @@ class Session:
         now = roster.clock.now_ns()
         self.ping_timer = None
         self._debug("Client Ping Timer")
-        self._look_at_traffic()
         measured = self.ping_sent_ns and now - self.ping_sent_ns <= RTT_INTERVAL_NS
-        if not measured or now - self.active_ns >= rules.ping_interval_ns:
+        if not measured or now - self.heard_ns >= rules.ping_interval_ns:
             if self.pings_out + 1 > rules.ping_max:
                 self._debug("Stale Client Connection - Closing")
                 roster.stale_connections += 1
@@ -518,12 +418,6 @@ class Session:
             self.pings_out += 1
             self._say(_PING)
         self.ping_timer = roster.timers.schedule(rules.ping_interval_ns, self.on_ping_timer)
-
-    def _look_at_traffic(self) -> None:
-        # The kernel counts messages and keeps no time, so activity is dated by whoever looks.
-        if self.inbound.in_msgs != self._seen_msgs:
-            self._seen_msgs = self.inbound.in_msgs
-            self.active_ns = self.roster.clock.now_ns()
 
     # Words.
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from natsd.cli.ports_file import PortsFile, own_addresses, urls
+from natsd.server.ports_file import PortsFile, own_addresses, urls
 
 
 def test_the_file_is_named_for_the_process_and_appears_as_a_whole(

@@ -1,0 +1,134 @@
+"""What a connection is known by: its name in the log and the figures that monitoring reads.
+
+How it behaves is in session.py.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from natsd.protocol.errors import quoted
+
+if TYPE_CHECKING:
+    from natsd.accounts.account import Account
+    from natsd.kernel import Inbound, Outbound, Subscription
+    from natsd.protocol.connect import Connect
+    from natsd.session.roster import Roster
+
+
+class Facts:
+    """One connection. Times named wall are dates, the others are of the monotonic clock, both in nanoseconds."""
+
+    __slots__ = (
+        "account",
+        "active_ns",
+        "cid",
+        "connect",
+        "connected",
+        "inbound",
+        "ip",
+        "outbound",
+        "ping_sent_ns",
+        "port",
+        "reason",
+        "roster",
+        "rtt_ns",
+        "start_ns",
+        "start_wall_ns",
+        "subs",
+    )
+
+    kind = "Client"
+    type = "nats"
+
+    account: Account
+    active_ns: int
+    cid: int
+    connect: Connect
+    connected: bool
+    inbound: Inbound
+    ip: str
+    outbound: Outbound
+    ping_sent_ns: int
+    port: int
+    reason: str
+    roster: Roster
+    rtt_ns: int
+    start_ns: int
+    start_wall_ns: int
+    subs: dict[bytes, Subscription]
+
+    @property
+    def label(self) -> str:
+        """The connection as the log names it."""
+        ip = f"[{self.ip}]" if ":" in self.ip else self.ip
+        label = f"{ip}:{self.port} - cid:{self.cid}"
+        if self.connected and not self.inbound.gate:
+            version = self.connect.version
+            parts = (f"v{version}" if version else "", self.connect.lang, self.connect.name)
+            about = ":".join(part for part in parts if part)
+            if about:
+                label += f" - {quoted(about.encode())}"
+            who = f"user:{self.user}" if self.user else "token" if self.connect.token else ""
+            if who:
+                label += f" - {quoted(f'{self.account.name}/{who}'.encode())}"
+        return label
+
+    @property
+    def name(self) -> str:
+        return self.connect.name
+
+    @property
+    def lang(self) -> str:
+        return self.connect.lang
+
+    @property
+    def version(self) -> str:
+        return self.connect.version
+
+    @property
+    def user(self) -> str:
+        return self.connect.user
+
+    @property
+    def account_name(self) -> str:
+        return self.account.name
+
+    @property
+    def subscriptions(self) -> int:
+        return len(self.subs)
+
+    @property
+    def pending(self) -> int:
+        return self.outbound.pending
+
+    @property
+    def in_msgs(self) -> int:
+        return self.inbound.in_msgs
+
+    @property
+    def in_bytes(self) -> int:
+        return self.inbound.in_bytes
+
+    @property
+    def out_msgs(self) -> int:
+        return self.outbound.out_msgs
+
+    @property
+    def out_bytes(self) -> int:
+        return self.outbound.out_bytes
+
+    @property
+    def last_wall_ns(self) -> int:
+        """When the client last published or changed its interest."""
+        clock = self.roster.clock
+        return clock.wall_ns() - (clock.now_ns() - self.heard_ns)
+
+    @property
+    def heard_ns(self) -> int:
+        """The same, of the monotonic clock."""
+        return max(self.active_ns, self.inbound.last_ns)
+
+    @property
+    def closed(self) -> bool:
+        return self.reason != ""
