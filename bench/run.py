@@ -72,15 +72,14 @@ def main() -> None:
     for question in QUESTIONS:
         if not names or question.__name__.rpartition(".")[2] in names:
             results += ask(question.cases(given), kinds, given)
-    notes.append(f"* The run took {(time.monotonic() - began) / 60:.0f} minutes.")
-
-    report = markdown(notes, results, alone, kinds)
-    if given.json:
-        given.json.write_text(json.dumps(as_json(notes, results, alone), indent=1))
-    if given.markdown:
-        write_between_marks(given.markdown, report)
-    else:
-        print(f"\n{report}")
+            # Saved after each question: a run that is ended early has measured something all the same.
+            took = f"* The run took {(time.monotonic() - began) / 60:.0f} minutes."
+            if given.json:
+                given.json.write_text(json.dumps(as_json([*notes, took], results, alone), indent=1))
+            if given.markdown:
+                write_between_marks(given.markdown, markdown([*notes, took], results, alone, kinds))
+    if not given.markdown:
+        print(f"\n{markdown(notes, results, alone, kinds)}")
 
 
 def machine_notes(kinds: Sequence[Kind], options: argparse.Namespace) -> list[str]:

@@ -18,7 +18,7 @@ def test_every_name_of_a_flag_means_the_same(flag: object) -> None:
     given = {"text": "1", "int": "1", "bool": "true"}[kind]
 
     def meaning(line: CommandLine) -> tuple[object, ...]:
-        return (line.options, line.show_help, line.show_version, line.logtime_utc)
+        return (line.options, line.show_help, line.show_version, line.config_file, line.check_config)
 
     assert len({repr(meaning(parse([f"-{name}={given}"]))) for name in names}) == 1
 
@@ -156,14 +156,14 @@ def test_an_error_comes_before_the_version() -> None:
         parse(["-v", "-p", "x"])
 
 
-def test_utc_is_a_matter_of_the_program() -> None:
+def test_utc_is_an_option() -> None:
     line = parse(["-logtime_utc"])
-    assert line.logtime_utc and line.options == {}
+    assert line.options == {"logtime_utc": True}
 
 
 def test_no_arguments_ask_for_nothing() -> None:
     line = parse([])
-    assert line.options == {} and not line.show_help and not line.show_version and not line.logtime_utc
+    assert line.options == {} and not line.show_help and not line.show_version and not line.check_config
 
 
 def test_the_usage_names_every_flag_once() -> None:

@@ -210,7 +210,7 @@ def test_a_lame_duck_without_clients_is_gone_at_once(start: Any) -> None:
 def test_a_reload_is_refused_and_the_log_has_no_file_to_reopen(start: Any) -> None:
     server = start().ready()
     server.signal(signal.SIGHUP, "hangup")
-    server.wait_for("[ERR] Failed to reload server configuration: configuration files are not supported yet")
+    server.wait_for("[ERR] Failed to reload server configuration: it is not supported yet")
     server.signal(signal.SIGUSR1, "user defined signal 1")
     server.wait_for("[INF] File log re-open ignored, not a file logger")
     server.connect().close()
@@ -348,7 +348,7 @@ def test_a_pid_file_that_cannot_be_written_is_fatal(tmp_path: Path) -> None:
     [
         ("-x", "flag provided but not defined: -x"),
         ("-p abc", 'invalid value "abc" for flag -p: parse error'),
-        ("-c server.conf", "nats-server: flag -c is not supported yet"),
+        ("--routes x", "nats-server: flag -routes is not supported yet"),
         ("--jetstream", "nats-server: flag -jetstream is not supported yet"),
         ("serve", 'nats-server: unrecognized command: "serve"'),
         (

@@ -36,6 +36,8 @@ class Flag:
 FLAGS = [
     Flag("a addr net", "text", "host", "Server", "host", "Address to listen on (0.0.0.0)"),
     Flag("p port", "int", "port", "Server", "port", "Port for clients (4222), -1 for any free one"),
+    Flag("c config", "text", "config_file", "Server", "file", "Read this configuration file; flags go before it"),
+    Flag("t", "bool", "check_config", "Server", "", "Check the configuration file and exit"),
     Flag("n name server_name", "text", "server_name", "Server", "name", "Name of this server (its ID)"),
     Flag("P pid", "text", "pid_file", "Server", "file", "Write the process ID to this file"),
     Flag("m http_port", "int", "http_port", "Server", "port", "Serve monitoring pages on this port, -1 for any"),
@@ -62,7 +64,7 @@ FLAGS = [
 ]
 
 LATER = frozenset(
-    "ms https_port c config t sl signal s syslog r remote_syslog log_size_limit js jetstream sd store_dir"
+    "ms https_port sl signal s syslog r remote_syslog log_size_limit js jetstream sd store_dir"
     " tls tlscert tlskey tlsverify tlscacert help_tls"
     " routes cluster cluster_listen cluster_name cluster_advertise no_advertise connect_retries profile".split()
 )
@@ -70,8 +72,8 @@ LATER = frozenset(
 
 TRACE_SHORTCUTS = {
     "debug_and_trace": ("debug", "trace"),
-    "debug_and_verbose_trace": ("debug", "trace"),
-    "verbose_trace": ("trace",),
+    "debug_and_verbose_trace": ("debug", "trace", "trace_verbose"),
+    "verbose_trace": ("trace", "trace_verbose"),
 }
 """Applied in this order after all other flags, so that `-DV=false` wins over `-D` wherever it stands."""
 
@@ -82,12 +84,13 @@ FALSE = frozenset(("0", "f", "F", "false", "FALSE", "False"))
 class CommandLine:
     """What a command line asks for: attributes for Options, and what the program itself does."""
 
-    __slots__ = ("options", "show_help", "show_version", "logtime_utc")
+    __slots__ = ("check_config", "config_file", "options", "show_help", "show_version")
 
     def __init__(self, values: dict[str, object]) -> None:
         self.show_help = bool(values.pop("show_help", False))
         self.show_version = bool(values.pop("show_version", False))
-        self.logtime_utc = bool(values.pop("logtime_utc", False))
+        self.check_config = bool(values.pop("check_config", False))
+        self.config_file = str(values.pop("config_file", ""))
         for shortcut, targets in TRACE_SHORTCUTS.items():
             if shortcut in values:
                 chosen = values.pop(shortcut)

@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from natsd.base.log import Log
-    from natsd.server.ports_file import PortsFile
     from natsd.cli.server_flags import CommandLine
     from natsd.monitor.site import Site
     from natsd.server.options import Options
+    from natsd.server.ports_file import PortsFile
     from natsd.server.server import Server
 
 PID_FILE_MODE = 0o600
@@ -53,10 +53,16 @@ def main() -> int:
 
     # An interrupt while modules are still being loaded ends the program, without a traceback.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if line.check_config and not line.config_file:
+        return refuse(f"{PROGRAM}: -t checks a configuration file; name one with -c")
     try:
-        program = Program(line)
+        options = make_options(line)
+        if line.check_config:
+            tell(f"{PROGRAM}: configuration file {options.config_file} is valid ({options.config_digest})")
+            return 0
+        program = Program(options)
     except OptionsError as error:
-        return refuse(f"{PROGRAM}: {error}")
+        return refuse(*f"{PROGRAM}: {error}".split("\n"))
     except OSError as error:
         return refuse(f"{PROGRAM}: error opening file: {reason('open', error)}")
     from natsd.embed import new_loop
@@ -79,10 +85,14 @@ def say(text: str) -> int:
     return 0
 
 
-def refuse(text: str) -> int:
+def tell(*lines: str) -> None:
     from natsd.base.log import clean
 
-    sys.stderr.write(clean(text) + "\n")
+    sys.stderr.write("".join(clean(line) + "\n" for line in lines))
+
+
+def refuse(*lines: str) -> int:
+    tell(*lines)
     return 1
 
 
@@ -129,13 +139,36 @@ def raise_file_limit() -> None:
 
 
 def make_options(line: CommandLine) -> Options:
+    """Options of the flags, and of the configuration file where one is named. Raises OptionsError."""
     from natsd.server.options import Options
 
     # As in the Go server, an empty value or a port of 0 is the same as none.
-    return Options(**{name: value for name, value in line.options.items() if value or isinstance(value, bool)})  # type: ignore[arg-type]
+    flags = {name: value for name, value in line.options.items() if value or isinstance(value, bool)}
+    if line.config_file:
+        return read_config(line, flags)
+    options = Options(**flags)  # type: ignore[arg-type]
+    options.check()
+    return options
 
 
-def make_log(options: Options, utc: bool) -> Log:
+def read_config(line: CommandLine, flags: dict[str, object]) -> Options:
+    from natsd.config.problems import ConfigError
+    from natsd.server import configure
+
+    try:
+        configuration = configure.load_file(line.config_file)
+    except OSError as error:
+        raise OptionsError(reason("open", error)) from None
+    if configuration.warnings:
+        warnings = ConfigError(configuration.warnings)
+        # Who checks a file wants to hear of everything; who starts a server wants it to run.
+        if line.check_config:
+            raise warnings
+        tell(*str(warnings).split("\n"))
+    return configure.make_options(configuration, flags)
+
+
+def make_log(options: Options) -> Log:
     """Raises OSError when the log file cannot be opened."""
     from natsd.base.clock import SystemClock
     from natsd.base.log import Descriptor, Log, LogFile
@@ -148,7 +181,7 @@ def make_log(options: Options, utc: bool) -> Log:
         debug=options.debug,
         trace=options.trace,
         logtime=options.logtime,
-        utc=utc,
+        utc=options.logtime_utc,
         colors=not options.log_file and sink.is_terminal(),
     )
 
@@ -156,13 +189,12 @@ def make_log(options: Options, utc: bool) -> Log:
 class Program:
     """One run of the server: what is around it, and the signals."""
 
-    def __init__(self, line: CommandLine) -> None:
-        """Raises OptionsError, and OSError for the log file."""
+    def __init__(self, options: Options) -> None:
+        """Raises OSError for the log file."""
         from natsd.server.server import Server
 
-        self.options = make_options(line)
-        self.options.check()
-        self.log = make_log(self.options, line.logtime_utc)
+        self.options = options
+        self.log = make_log(options)
         self.server: Server = Server(self.options, self.log)
         self.site: Site | None = None
         self.ports_file: PortsFile | None = None
@@ -205,6 +237,8 @@ class Program:
         self.tell_kernel()
         log.notice(f"  Name:     {server.name}")
         log.notice(f"  ID:       {server.id}")
+        if self.options.config_file:
+            log.notice(f"Using configuration file: {self.options.config_file} ({self.options.config_digest})")
 
     def tell_kernel(self) -> None:
         """Say which kernel runs; aloud where it is the slow one, and as a warning where nobody asked for that."""
@@ -340,4 +374,4 @@ class Program:
             self.log.notice("File log re-opened")
 
     def on_reload(self) -> None:
-        self.log.error("Failed to reload server configuration: configuration files are not supported yet")
+        self.log.error("Failed to reload server configuration: it is not supported yet")

@@ -1,13 +1,39 @@
-"""The options of a server, with their defaults: the one record that flags and embedding programs fill."""
+"""The options of a server, with their defaults: the one record that files, flags and embedding programs fill.
+
+What each is called in a file and what it means is in natsd/config/options_table.py.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from natsd.base.errors import OptionsError
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from natsd.config.records import AccountRecord, AuthCallout, TlsRecord, User
+
 MAX_PAYLOAD_WARNING = 8 << 20
 """A max_payload above this is allowed and warned of."""
+
+RARE = (
+    "accounts",
+    "allow_non_tls",
+    "auth_callout",
+    "http_base_path",
+    "https_port",
+    "log_size_limit",
+    "no_auth_user",
+    "no_system_account",
+    "proxy_required",
+    "remote_syslog",
+    "syslog",
+    "system_account",
+    "tls",
+    "users",
+)
+"""Options that few starts have set: only then it is worth looking whether the server can do all of it."""
 
 
 class Options:
@@ -15,19 +41,30 @@ class Options:
 
     max_connections is the exception: 0 stands for its default, and with -1 nobody is let in.
     mappings: by source, a destination, or one or a list of `{"destination": subject, "weight": percent}`.
+    users: those of accounts too. What users, accounts, tls and auth_callout hold is in natsd/config/records.py.
     """
 
     __slots__ = (
+        "accounts",
+        "allow_non_tls",
+        "auth_callout",
         "auth_timeout_s",
         "client_advertise",
+        "config_digest",
+        "config_file",
         "debug",
         "host",
+        "http_base_path",
         "http_host",
         "http_port",
+        "https_port",
         "lame_duck_duration_s",
         "lame_duck_grace_period_s",
         "log_file",
+        "log_max_files",
+        "log_size_limit",
         "logtime",
+        "logtime_utc",
         "mappings",
         "max_closed_clients",
         "max_connections",
@@ -37,18 +74,30 @@ class Options:
         "max_sub_tokens",
         "max_subscriptions",
         "max_traced_msg_len",
+        "no_auth_user",
         "no_fast_producer_stall",
         "no_header_support",
+        "no_system_account",
         "password",
         "pid_file",
         "ping_interval_s",
         "ping_max",
         "port",
         "ports_file_dir",
+        "proxy_required",
+        "remote_syslog",
+        "server_metadata",
         "server_name",
+        "server_tags",
+        "syslog",
+        "system_account",
+        "tls",
         "token",
         "trace",
+        "trace_headers",
+        "trace_verbose",
         "user",
+        "users",
         "write_deadline_s",
     )
 
@@ -87,6 +136,28 @@ class Options:
         max_traced_msg_len: int = 0,
         max_closed_clients: int = 10000,
         mappings: dict[str, Any] | None = None,
+        accounts: Sequence[AccountRecord] = (),
+        allow_non_tls: bool = False,
+        auth_callout: AuthCallout | None = None,
+        config_digest: str = "",
+        config_file: str = "",
+        http_base_path: str = "",
+        https_port: int = 0,
+        log_max_files: int = 0,
+        log_size_limit: int = 0,
+        logtime_utc: bool = False,
+        no_auth_user: str = "",
+        no_system_account: bool = False,
+        proxy_required: bool = False,
+        remote_syslog: str = "",
+        server_metadata: dict[str, str] | None = None,
+        server_tags: Sequence[str] = (),
+        syslog: bool = False,
+        system_account: str = "",
+        tls: TlsRecord | None = None,
+        trace_headers: bool = False,
+        trace_verbose: bool = False,
+        users: Sequence[User] = (),
     ) -> None:
         self.host = host
         self.port = port
@@ -120,10 +191,32 @@ class Options:
         self.max_traced_msg_len = max_traced_msg_len
         self.max_closed_clients = max_closed_clients
         self.mappings = mappings or {}
+        self.accounts = list(accounts)
+        self.allow_non_tls = allow_non_tls
+        self.auth_callout = auth_callout
+        self.config_digest = config_digest
+        self.config_file = config_file
+        self.http_base_path = http_base_path
+        self.https_port = https_port
+        self.log_max_files = log_max_files
+        self.log_size_limit = log_size_limit
+        self.logtime_utc = logtime_utc
+        self.no_auth_user = no_auth_user
+        self.no_system_account = no_system_account
+        self.proxy_required = proxy_required
+        self.remote_syslog = remote_syslog
+        self.server_metadata = server_metadata or {}
+        self.server_tags = list(server_tags)
+        self.syslog = syslog
+        self.system_account = system_account
+        self.tls = tls
+        self.trace_headers = trace_headers
+        self.trace_verbose = trace_verbose
+        self.users = list(users)
 
     def check(self) -> None:
         """Raises OptionsError for what cannot be."""
-        for name in ("port", "http_port"):
+        for name in ("port", "http_port", "https_port"):
             port = getattr(self, name)
             if not -1 <= port <= 65535:
                 raise OptionsError(f"{name} {port} is not between -1 and 65535")
@@ -144,6 +237,14 @@ class Options:
             from natsd.accounts.mappings import parse_mappings
 
             parse_mappings(self.mappings)
+        if self.lame_duck_duration_s > 0 and self.lame_duck_grace_period_s >= self.lame_duck_duration_s:
+            raise OptionsError("lame_duck_grace_period must be shorter than lame_duck_duration")
+        if any(getattr(self, name) for name in RARE):
+            from natsd.config.not_yet import missing_for
+
+            missing = missing_for(self)
+            if missing:
+                raise OptionsError(missing)
 
     def as_dict(self) -> dict[str, Any]:
         """Name to value."""

@@ -1,0 +1,96 @@
+"""From a configuration file and flags to Options: what the config room needs from others is put together here.
+
+Imported only where there is a file to read.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from natsd.config.configuration import load
+from natsd.config.parser import MAX_BYTES, World
+from natsd.config.reader import Checks
+from natsd.subjects.valid import is_valid, is_valid_literal
+
+if TYPE_CHECKING:
+    from natsd.config.configuration import Configuration
+    from natsd.config.records import TlsRecord
+    from natsd.server.options import Options
+
+
+def load_file(path: str) -> Configuration:
+    """Read and check a configuration file and what it includes.
+
+    Raises ConfigError with everything that is wrong, and OSError when the file itself cannot be read.
+    """
+    return load(path, World(read_file, os.environ.get), checks())
+
+
+def make_options(configuration: Configuration, flags: dict[str, object]) -> Options:
+    """Options of a file; what flags set goes before it. Raises OptionsError for what cannot be."""
+    from natsd.server.options import Options
+
+    values = {**configuration.values, **flags, "config_file": configuration.path, "config_digest": configuration.digest}
+    options = Options(**values)  # type: ignore[arg-type]
+    options.check()
+    return options
+
+
+def checks() -> Checks:
+    """What other rooms know about values in a configuration."""
+    return Checks(_is_subject, _is_literal, mapping_trouble, tls_trouble)
+
+
+def read_file(path: str) -> bytes:
+    """The bytes of a file; of one that is too large only so many that this can be seen."""
+    with open(path, "rb") as file:
+        return file.read(MAX_BYTES + 1)
+
+
+def _is_subject(subject: str) -> bool:
+    return is_valid(subject.encode("utf-8", "surrogateescape"))
+
+
+def _is_literal(subject: str) -> bool:
+    return is_valid_literal(subject.encode("utf-8", "surrogateescape"))
+
+
+def mapping_trouble(mappings: dict[str, list[dict[str, object]]]) -> str:
+    """What is wrong with subject mappings, or nothing."""
+    from natsd.accounts.mappings import parse_mappings
+    from natsd.base.errors import OptionsError
+
+    try:
+        parse_mappings(mappings)
+    except OptionsError as error:
+        return str(error)
+    return ""
+
+
+def tls_trouble(record: TlsRecord) -> str:
+    """What is wrong with the files of a TLS record, or nothing."""
+    for name in [name for pair in record.certs for name in pair] + [record.ca_file]:
+        try:
+            if name:
+                read_file(name)
+        except OSError as error:
+            return f"cannot read {name}: {(error.strerror or str(error)).lower()}"
+    if not record.certs and not record.ca_file:
+        return ""
+    import ssl
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    for cert_file, key_file in record.certs:
+        try:
+            # Without a password nobody is asked for one.
+            context.load_cert_chain(cert_file, key_file, password="")
+        except (ssl.SSLError, OSError, ValueError) as error:
+            why = (getattr(error, "reason", "") or "unreadable").lower().replace("_", " ")
+            return f"{cert_file} and {key_file} cannot be used as a certificate and its key: {why}"
+    if record.ca_file:
+        try:
+            context.load_verify_locations(record.ca_file)
+        except (ssl.SSLError, OSError):
+            return f"there is no certificate in {record.ca_file}"
+    return ""
