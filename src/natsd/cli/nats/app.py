@@ -35,6 +35,7 @@ COMMANDS: Table = {
     "reply": ("natsd.cli.nats.reply", "Answer requests", ()),
     "request": ("natsd.cli.nats.request", "Send requests and show the replies", ("req",)),
     "rtt": ("natsd.cli.nats.rtt", "Measure the round-trip time to servers", ()),
+    "server": ("natsd.cli.nats.server", "See servers and work with what belongs to them", ("srv", "sys", "system")),
     "subscribe": ("natsd.cli.nats.subscribe", "Show messages as they come", ("sub",)),
 }
 
