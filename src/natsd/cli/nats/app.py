@@ -27,9 +27,11 @@ else:
 Table = dict[str, tuple[str, str, tuple[str, ...]]]
 
 COMMANDS: Table = {
+    "account": ("natsd.cli.nats.account", "See the account of the connection", ("a",)),
     "bench": ("natsd.cli.nats.bench", "Measure throughput and latency", ()),
     "completion": ("natsd.cli.nats.completion", "Print the completion script for a shell", ()),
     "context": ("natsd.cli.nats.context", "Keep connections under names", ("ctx",)),
+    "events": ("natsd.cli.nats.events", "Show what happens on the servers", ("event", "e")),
     "help": ("natsd.cli.nats.help", "Show help for a command", ()),
     "publish": ("natsd.cli.nats.publish", "Publish messages", ("pub",)),
     "reply": ("natsd.cli.nats.reply", "Answer requests", ()),
@@ -37,6 +39,7 @@ COMMANDS: Table = {
     "rtt": ("natsd.cli.nats.rtt", "Measure the round-trip time to servers", ()),
     "server": ("natsd.cli.nats.server", "See servers and work with what belongs to them", ("srv", "sys", "system")),
     "subscribe": ("natsd.cli.nats.subscribe", "Show messages as they come", ("sub",)),
+    "top": ("natsd.cli.nats.top", "Watch the busiest connections of a server", ()),
 }
 
 
