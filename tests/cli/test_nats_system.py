@@ -252,6 +252,28 @@ def test_an_error_of_a_server_is_told(ask: Ask) -> None:
     assert result.code == 1 and result.err == "nats: error: n1: no such thing\n"
 
 
+@pytest.mark.parametrize(
+    ("flags", "code", "text"),
+    [
+        ([], 0, "OK n1 OK:cpu 1% OK:mem 12582912 OK:connections 3 OK:subscriptions 0 OK:uptime 59s |"),
+        (["--conn-warn", "2", "--conn-critical", "10"], 1, "WARNING n1 Warn:connections 3, more than 2 "),
+        (["--conn-warn", "9", "--conn-critical", "5"], 2, "CRITICAL n1 Crit:connections 3, less than 5 "),
+        (["--mem-critical", "1MiB"], 2, "CRITICAL n1 Crit:mem 12582912, more than 1048576 "),
+        (["--uptime-warn", "1h"], 1, "WARNING n1 Warn:uptime 59s, less than 3600s"),
+        (["--auth-required"], 2, "CRITICAL n1 Crit:not authentication required "),
+    ],
+)
+def test_check_server(ask: Ask, flags: list[str], code: int, text: str) -> None:
+    answers = {**ONE, f"$SYS.REQ.SERVER.{ID}.VARZ": [VARZ]}
+    result = ask("server", "check", "server", "--name", "n1", *flags, answers=answers)
+    assert result.code == code and result.out.startswith(text)
+
+
+def test_check_of_a_server_that_does_not_answer_is_unknown(ask: Ask) -> None:
+    result = ask("server", "check", "server", "--name", "n1")
+    assert result.code == 3 and result.out.startswith("UNKNOWN Server Unknown:no server answered")
+
+
 def test_account_info(ask: Ask) -> None:
     user = {"user": "bob", "account": "APP", "permissions": {"publish": {"allow": ["a.>", "b"]}}}
     answers = {"$SYS.REQ.USER.INFO": [{"server": server(), "data": user}]}

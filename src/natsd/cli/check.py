@@ -51,6 +51,30 @@ class Check:
         else:
             self.fine.append(fine)
 
+    def measure(self, name: str, value: float, warning: float, critical: float, unit: str = "") -> None:
+        """Judge a number: more than a limit is a warning or critical; no limit is 0.
+
+        A critical limit below that of the warning makes both of them least values.
+        """
+        self._judge(name, value, warning, critical, unit, bool(critical) and critical < warning)
+
+    def measure_least(self, name: str, value: float, warning: float, critical: float, unit: str = "") -> None:
+        """Judge a number: less than a limit is a warning or critical."""
+        self._judge(name, value, warning, critical, unit, True)
+
+    def _judge(self, name: str, value: float, warning: float, critical: float, unit: str, is_least: bool) -> None:
+        text = f"{name} {value:.12g}{unit}"
+        self.measures.append(Measure(name, value, warning, critical, unit, text))
+        for limit, found in ((critical, self.criticals), (warning, self.warnings)):
+            if limit and (value < limit if is_least else value > limit):
+                found.append(f"{text}, {'less' if is_least else 'more'} than {limit:.12g}{unit}")
+                return
+        self.fine.append(text)
+
+    def demand(self, what: str, is_so: bool) -> None:
+        """Something that has to be so."""
+        (self.fine if is_so else self.criticals).append(what if is_so else f"not {what}")
+
     def render(self, form: str, namespace: str) -> str:
         if form == "json":
             return self._render_json()

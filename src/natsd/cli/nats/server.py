@@ -6,8 +6,8 @@ from natsd.cli.nats.app import InnerGroup, Table
 
 HELP = """See servers and work with what belongs to them.
 
-list, ping, info, report and request ask the servers themselves and need a user of the system account. check connection
-needs any user; mappings and passwd need no server.
+list, ping, info, report, request and check server ask the servers themselves and need a user of the system account.
+check connection needs any user; mappings and passwd need no server.
 """
 
 _HERE = "natsd.cli.nats"

@@ -10,12 +10,13 @@ import click
 from natsd.cli import console
 from natsd.cli.check import FORMATS, OK, Check
 from natsd.cli.exit_codes import CommandFailed, line_of
-from natsd.cli.nats.app import DURATION, InnerGroup, Leaf, Table
+from natsd.cli.nats.app import DURATION, SIZE, InnerGroup, Leaf, Table
 from natsd.cli.nats.settings import Settings
 from natsd.cli.values import MS, SECOND, short_duration
 from natsd.client.errors import ClientError, Timeout
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 HELP = """Health checks for monitoring systems.
@@ -26,6 +27,7 @@ The exit code is 0 for OK, 1 for WARNING, 2 for CRITICAL, 3 for UNKNOWN; with --
 _META = "natsd.check."
 TABLE: Table = {
     "connection": ("natsd.cli.nats.server_check:connection", "Connect, ping, and send a request", ("conn",)),
+    "server": ("natsd.cli.nats.server_check:server", "Load, connections and settings of a server", ()),
 }
 
 
@@ -59,7 +61,7 @@ class _CheckLeaf(Leaf):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except (CommandFailed, OSError) as problem:
+        except (CommandFailed, ClientError, OSError) as problem:
             check = Check(self.name or "", (self.name or "").capitalize())
             check.unknowns.append(str(problem))
             _finish(ctx, check)
@@ -132,3 +134,56 @@ def _ask_ourselves(link: Any, timeout_s: float) -> None:
         raise error if error is not None else Timeout()
     link.respond(question, b"yes")
     link.next_reply(asked, timeout_s)
+
+
+_LIMITS = (("cpu", "processor time in %"), ("conn", "connections"), ("subs", "subscriptions"))
+
+
+def _limits(function: Callable[..., Any]) -> Callable[..., Any]:
+    for level in ("critical", "warn"):
+        function = click.option(f"--uptime-{level}", type=DURATION, default=0, help="Limit of the uptime, from below.")(
+            function
+        )
+        function = click.option(f"--mem-{level}", type=SIZE, default=0, help="Limit of the memory.")(function)
+        for name, what in _LIMITS:
+            function = click.option(f"--{name}-{level}", type=float, default=0.0, help=f"Limit of {what}.")(function)
+    return function
+
+
+@click.command(
+    "server",
+    cls=_CheckLeaf,
+    help="Load, connections and settings of a server. A critical limit below that of the warning is a least value.",
+)
+@click.option("--name", required=True, help="Name or id of the server.")
+@_limits
+@click.option("--auth-required", is_flag=True, help="It has to ask who clients are.")
+@click.option("--tls-required", is_flag=True, help="It has to require TLS.")
+@click.option("--js-required", is_flag=True, help="It has to have JetStream.")
+@click.pass_context
+def server(
+    ctx: click.Context, /, name: str, auth_required: bool, tls_required: bool, js_required: bool, **limits: Any
+) -> None:
+    from natsd.cli.nats.fleet import Fleet, data_of, parse_time
+
+    settings: Settings = ctx.obj
+    check = Check("server", name)
+    with settings.connect(reconnect=False) as connection:
+        varz = data_of(Fleet(connection, settings.timeout_s).find(name, "VARZ"))
+    for word, key, unit in (
+        ("cpu", "cpu", "%"),
+        ("mem", "mem", ""),
+        ("conn", "connections", ""),
+        ("subs", "subscriptions", ""),
+    ):
+        check.measure(key, varz.get(key, 0), limits[f"{word}_warn"], limits[f"{word}_critical"], unit)
+    uptime_s = int(parse_time(str(varz.get("now", ""))) - parse_time(str(varz.get("start", ""))))
+    warn_s, critical_s = limits["uptime_warn"] / 1e9, limits["uptime_critical"] / 1e9
+    check.measure_least("uptime", uptime_s, warn_s, critical_s, "s")
+    if auth_required:
+        check.demand("authentication required", bool(varz.get("auth_required")))
+    if tls_required:
+        check.demand("TLS required", bool(varz.get("tls_required")))
+    if js_required:
+        check.demand("JetStream enabled", bool((varz.get("jetstream") or {}).get("config")))
+    _finish(ctx, check)

@@ -49,10 +49,7 @@ def ls(ctx: click.Context, expect: int, as_json: bool, sort: str, reverse: bool,
     settings: Settings = ctx.obj
     with settings.connect() as connection:
         fleet = Fleet(connection, settings.timeout_s)
-        rtt_ns = connection.rtt_ns()
-        answers = [
-            (answer, max(0, took - rtt_ns // 2)) for answer, took in fleet.stream(f"{ALL}.STATSZ", None, fleet.size())
-        ]
+        answers = list(fleet.stream(f"{ALL}.STATSZ", None, fleet.size()))
     if as_json:
         import json
 
