@@ -99,6 +99,8 @@ class Nats:
             **{name: value for name, value in os.environ.items() if not name.startswith("NATS_")},
             "PYTHONPATH": str(ROOT / "src"),
             "NATS_URL": url,
+            # Whoever runs the tests may have contexts.
+            "XDG_CONFIG_HOME": os.devnull,
         }
         self._running: list[Running] = []
 

@@ -42,9 +42,9 @@ def parse_url(text: str) -> ServerUrl:
         rest = after
         scheme = scheme.lower()
         if scheme == "tls" or scheme == "wss":
-            raise TlsRequired(f'nats: TLS is not supported yet: "{_without_secret(text)}"')
+            raise TlsRequired(f'nats: TLS is not supported yet: "{without_secret(text)}"')
         if scheme != "nats":
-            raise BadUrl(f'nats: unknown scheme in server address "{_without_secret(text)}"')
+            raise BadUrl(f'nats: unknown scheme in server address "{without_secret(text)}"')
     for mark in "/?#":
         rest = rest.partition(mark)[0]
     credentials, found, authority = rest.rpartition("@")
@@ -68,7 +68,7 @@ def _split_authority(authority: str, text: str) -> tuple[str, int]:
     if authority.startswith("["):
         host, closed, tail = authority[1:].partition("]")
         if not closed or (tail and not tail.startswith(":")):
-            raise BadUrl(f'nats: bad server address "{_without_secret(text)}"')
+            raise BadUrl(f'nats: bad server address "{without_secret(text)}"')
         port_text = tail[1:]
     elif authority.count(":") > 1:
         # A bare IPv6 address; with a port it needs brackets.
@@ -76,15 +76,16 @@ def _split_authority(authority: str, text: str) -> tuple[str, int]:
     else:
         host, _, port_text = authority.partition(":")
     if not host:
-        raise BadUrl(f'nats: no host in server address "{_without_secret(text)}"')
+        raise BadUrl(f'nats: no host in server address "{without_secret(text)}"')
     if not port_text:
         return host, DEFAULT_PORT
     if not (port_text.isascii() and port_text.isdigit()) or len(port_text) > 5 or not 0 < int(port_text) < 65536:
-        raise BadUrl(f'nats: bad port in server address "{_without_secret(text)}"')
+        raise BadUrl(f'nats: bad port in server address "{without_secret(text)}"')
     return host, int(port_text)
 
 
-def _without_secret(text: str) -> str:
+def without_secret(text: str) -> str:
+    """An address with stars in the place of its credentials."""
     before, found, after = text.rpartition("@")
     if not found:
         return text

@@ -15,22 +15,31 @@ from natsd.cli.values import parse_duration, parse_size
 if TYPE_CHECKING:
     from typing import Any
 
+    from click.shell_completion import CompletionItem
+
     # A generic class for type checkers only.
     _Type = click.ParamType[int]
+    _Text = click.ParamType[str]
 else:
-    _Type = click.ParamType
+    _Type = _Text = click.ParamType
 
 # Name: module, what it does in a few words, aliases.
 Table = dict[str, tuple[str, str, tuple[str, ...]]]
 
 COMMANDS: Table = {
+    "account": ("natsd.cli.nats.account", "See the account of the connection", ("a",)),
     "bench": ("natsd.cli.nats.bench", "Measure throughput and latency", ()),
+    "completion": ("natsd.cli.nats.completion", "Print the completion script for a shell", ()),
+    "context": ("natsd.cli.nats.context", "Keep connections under names", ("ctx",)),
+    "events": ("natsd.cli.nats.events", "Show what happens on the servers", ("event", "e")),
     "help": ("natsd.cli.nats.help", "Show help for a command", ()),
     "publish": ("natsd.cli.nats.publish", "Publish messages", ("pub",)),
     "reply": ("natsd.cli.nats.reply", "Answer requests", ()),
     "request": ("natsd.cli.nats.request", "Send requests and show the replies", ("req",)),
     "rtt": ("natsd.cli.nats.rtt", "Measure the round-trip time to servers", ()),
+    "server": ("natsd.cli.nats.server", "See servers and work with what belongs to them", ("srv", "sys", "system")),
     "subscribe": ("natsd.cli.nats.subscribe", "Show messages as they come", ("sub",)),
+    "top": ("natsd.cli.nats.top", "Watch the busiest connections of a server", ()),
 }
 
 
@@ -80,6 +89,26 @@ def _show_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
         ctx.exit()
 
 
+def _complete_context(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    from natsd.cli.contexts import Contexts
+
+    return [name for name in Contexts().names() if name.startswith(incomplete)]
+
+
+class ContextName(_Text):
+    """The name of a context; the shell completes it."""
+
+    name = "context"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        return str(value)
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        from click.shell_completion import CompletionItem
+
+        return [CompletionItem(name) for name in _complete_context(ctx, param, incomplete)]
+
+
 def global_flags(outermost: bool) -> list[click.Parameter]:
     """The flags every command takes. At the outermost level they look into the environment and show in the help."""
     rows: list[tuple[tuple[str, ...], str, str, Any, str]] = [
@@ -96,6 +125,7 @@ def global_flags(outermost: bool) -> list[click.Parameter]:
             "Time for connecting and for replies (5s).",
         ),
         (("--inbox-prefix",), "", "PREFIX", None, "First part of inbox subjects (_INBOX)."),
+        (("--context",), "NATS_CONTEXT", "NAME", None, "Context to use, or a path ending in .json."),
     ]
     flags: list[click.Parameter] = [
         click.Option(
@@ -107,11 +137,12 @@ def global_flags(outermost: bool) -> list[click.Parameter]:
             callback=_keep,
             help=text,
             hidden=not outermost,
+            shell_complete=_complete_context if names[0] == "--context" else None,
         )
         for names, variable, metavar, kind, text in rows
     ]
     for name, text in (
-        ("--no-context", "Accepted for compatibility; there are no contexts yet."),
+        ("--no-context", "Use no context, not even the selected one."),
         ("--trace", "Show connects, disconnects and asynchronous errors."),
     ):
         flags.append(
@@ -138,12 +169,20 @@ class _Inner(click.Command):
         formatter.write_text("Global flags such as --server work here too, see nats --help.")
 
 
-class Leaf(_Inner):
-    """A command."""
+class Offline(_Inner):
+    """A command that needs no connection, or not always: it looks at no context by itself."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs.setdefault("context_settings", _HELP)
         super().__init__(*args, **kwargs)
+
+
+class Leaf(Offline):
+    """A command that connects, with what flags, environment and the context say."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        ctx.obj.load_context()
+        return super().invoke(ctx)
 
 
 class LazyGroup(click.Group):

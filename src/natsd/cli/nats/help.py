@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import click
 
-from natsd.cli.nats.app import Leaf
+from natsd.cli.nats.app import Offline
 
 
-@click.command("help", cls=Leaf, help="Show help for a command.")
+@click.command("help", cls=Offline, help="Show help for a command.")
 @click.argument("path", nargs=-1)
 @click.pass_context
 def command(ctx: click.Context, path: tuple[str, ...]) -> None:

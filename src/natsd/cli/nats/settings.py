@@ -5,14 +5,33 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from natsd.cli import console
+from natsd.cli.exit_codes import CommandFailed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from natsd.cli.contexts import Context
     from natsd.client.connection import Connection
     from natsd.client.url import ServerUrl
 
 DEFAULT_TIMEOUT_NS = 5_000_000_000
+DEFAULT_INBOX_PREFIX = "_INBOX"
+# Keys of a context that ask for what this client cannot do, and what that is.
+_UNSUPPORTED = (
+    ("socks_proxy", "a SOCKS proxy"),
+    ("cert", "TLS"),
+    ("key", "TLS"),
+    ("ca", "TLS"),
+    ("tls_first", "TLS"),
+    ("windows_cert_store", "the Windows certificate store"),
+)
+# The same for what says who we are; a user or a token makes them unnecessary.
+_UNSUPPORTED_IDENTITIES = (
+    ("creds", "a credentials file"),
+    ("nkey", "an nkey"),
+    ("user_jwt", "a user JWT"),
+    ("nsc", "the nsc store"),
+)
 
 
 class Settings:
@@ -25,13 +44,48 @@ class Settings:
         self.token = ""
         self.connection_name = ""
         self.timeout_ns = DEFAULT_TIMEOUT_NS
-        self.inbox_prefix = "_INBOX"
+        self.inbox_prefix = ""
+        self.context = ""
         self.no_context = False
         self.trace = False
 
     @property
     def timeout_s(self) -> float:
         return self.timeout_ns / 1e9
+
+    def load_context(self) -> None:
+        """Fill in what flags and environment left open: from the context they name, or from the selected one."""
+        context = self.find_context()
+        if context is not None:
+            self.use_context(context)
+        self.inbox_prefix = self.inbox_prefix or DEFAULT_INBOX_PREFIX
+
+    def find_context(self) -> Context | None:
+        """The context of this run. Raises CommandFailed where it does not exist."""
+        if self.no_context:
+            return None
+        from natsd.cli.contexts import Contexts
+
+        contexts = Contexts()
+        name = self.context or contexts.selected
+        return contexts.load(name) if name else None
+
+    def use_context(self, context: Context) -> None:
+        """Take from a context what is not set yet. Raises CommandFailed for what this client cannot do."""
+        is_anonymous = not self.user and not self.token
+        self.servers = self.servers or context.text("url")
+        if is_anonymous:
+            self.user = context.text("user")
+            # A password goes with its own user: not with somebody whom a flag names.
+            self.password = self.password or context.value("password")
+            self.token = context.value("token")
+        self.inbox_prefix = self.inbox_prefix or context.text("inbox_prefix")
+        for key, what in _UNSUPPORTED:
+            if context.data.get(key):
+                raise _unsupported(context, key, what)
+        for key, what in _UNSUPPORTED_IDENTITIES:
+            if context.text(key) and not self.user and not self.token:
+                raise _unsupported(context, key, what)
 
     def connect(self, servers: Sequence[ServerUrl] = (), *, reconnect: bool = True, echo: bool = True) -> Connection:
         """A new connection, to `servers` when they are named. Raises NoServers and the like."""
@@ -48,7 +102,7 @@ class Settings:
             password=self.password,
             token=self.token,
             timeout_s=self.timeout_s,
-            inbox_prefix=self.inbox_prefix,
+            inbox_prefix=self.inbox_prefix or DEFAULT_INBOX_PREFIX,
             echo=echo,
             reconnect=reconnect,
             on_event=self._show_event,
@@ -68,3 +122,7 @@ class Settings:
                 console.log(f">>> Discovered new server {text}")
             elif kind == "error":
                 console.log(f">>> Unexpected NATS error: {text}")
+
+
+def _unsupported(context: Context, key: str, what: str) -> CommandFailed:
+    return CommandFailed(f'context "{context.name}" wants {what} ({key}), which is not supported yet')

@@ -1,0 +1,158 @@
+"""`nats account`: who we are to the server, and the connections of our account."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+from natsd.cli import console
+from natsd.cli.block import Block
+from natsd.cli.exit_codes import CommandFailed
+from natsd.cli.nats.app import InnerGroup, Leaf, Table
+from natsd.cli.nats.fleet import Fleet, data_of, read_answer
+from natsd.cli.nats.settings import Settings
+from natsd.cli.values import comma, go_duration, ibytes, short_duration
+from natsd.client.errors import ClientError, NoResponders
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from natsd.client.connection import Connection
+
+_HERE = "natsd.cli.nats.account"
+TABLE: Table = {
+    "info": (f"{_HERE}:info", "Show user, account, limits and connection", ("nfo",)),
+    "report": (f"{_HERE}:report", "Reports on the account", ("rep",)),
+}
+REPORTS: Table = {
+    "connections": (f"{_HERE}:connections", "Connections of the account", ("conn", "connz", "conns")),
+}
+command = InnerGroup("account", table=TABLE, help="See the account of the connection.")
+report = InnerGroup("report", table=REPORTS, help="Reports on the account of the connection.")
+
+
+@click.command("info", cls=Leaf, help="Show user, account, limits and the connection itself.")
+@click.option("-j", "--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def info(settings: Settings, as_json: bool) -> None:
+    with settings.connect() as connection:
+        rtt_ns = connection.rtt_ns()
+        user = _who(connection)
+        streams = _ask(connection, "$JS.API.INFO")
+        server = dict(connection.info)
+        address = connection.server.address
+    if streams is not None and "error" in streams:
+        streams = None
+    if as_json:
+        document = {"user": user, "rtt": rtt_ns, "url": address, "server": server, "jetstream": streams}
+        console.out_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+    else:
+        console.out_text(render(user or {}, server, address, rtt_ns, streams))
+
+
+def _ask(connection: Connection, subject: str) -> dict[str, Any] | None:
+    """The JSON answer to an empty request, None where there is none."""
+    try:
+        answer = json.loads(connection.request(subject).payload)
+    except (ClientError, ValueError):
+        return None
+    return answer if isinstance(answer, dict) else None
+
+
+def _who(connection: Connection) -> dict[str, Any] | None:
+    """What the server says of our user; servers before 2.10 and users without the permission have no answer."""
+    try:
+        return data_of(read_answer(connection.request("$SYS.REQ.USER.INFO").payload))
+    except (NoResponders, CommandFailed):
+        return None
+    except ClientError:
+        return None
+
+
+def render(
+    user: dict[str, Any], server: dict[str, Any], address: str, rtt_ns: int, streams: dict[str, Any] | None
+) -> str:
+    """The block of an account."""
+    block = Block("Account Information")
+    block.row_if("User", user.get("user_name") or user.get("user"))
+    block.row_if("Account", user.get("account_name") or user.get("account"))
+    if user.get("expires"):
+        block.row("Expires", short_duration(int(user["expires"])))
+    elif user:
+        block.row("Expires", "never")
+    block.row_if("Client ID", server.get("client_id"))
+    block.row_if("Client IP", server.get("client_ip"))
+    block.row("RTT", go_duration(rtt_ns))
+    block.row("Headers Supported", bool(server.get("headers")))
+    block.row("Maximum Payload", ibytes(server.get("max_payload", 0)))
+    block.row_if("Connected Cluster", server.get("cluster"))
+    block.row("Connected URL", address)
+    block.row_if("Connected Server ID", server.get("server_id"))
+    block.row_if("Connected Server Version", server.get("version"))
+    block.row_if("Connected Server Name", server.get("server_name"))
+    block.row("TLS Connection", "yes" if server.get("tls_required") else "no")
+    _show_permissions(block, user.get("permissions") or {})
+    if streams is None:
+        return block.render() + "   JetStream is not supported in this account\n\n"
+    block.section("JetStream Account Information")
+    limits = streams.get("limits") or {}
+    for label, key, limit in (("Memory", "memory", "max_memory"), ("Storage", "storage", "max_storage")):
+        most = limits.get(limit, -1)
+        block.row(label, f"{ibytes(streams.get(key, 0))} of {ibytes(most) if most >= 0 else 'unlimited'}")
+    for label, key, limit in (("Streams", "streams", "max_streams"), ("Consumers", "consumers", "max_consumers")):
+        most = limits.get(limit, -1)
+        block.row(label, f"{comma(streams.get(key, 0))} of {comma(most) if most >= 0 else 'unlimited'}")
+    return block.render()
+
+
+def _show_permissions(block: Block, permissions: dict[str, Any]) -> None:
+    rows = [
+        (f"{title} {word}", subjects)
+        for kind, title in (("publish", "Publish"), ("subscribe", "Subscribe"))
+        for word in ("allow", "deny")
+        if (subjects := (permissions.get(kind) or {}).get(word))
+    ]
+    if rows:
+        block.section("Connection Permissions")
+        for label, subjects in rows:
+            for number, subject in enumerate(subjects):
+                block.row("" if number else label.title(), subject)
+
+
+@click.command("connections", cls=Leaf, help="The busiest connections of the account.")
+@click.option("-j", "--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("-R", "--reverse", is_flag=True, help="The other way round.")
+@click.option(
+    "--sort", default="subs", show_default=True, help="in-bytes, out-bytes, in-msgs, out-msgs, uptime, cid, subs."
+)
+@click.option("--top", type=click.IntRange(min=1), default=1000, show_default=True, help="Show so many.")
+@click.option("--subject", metavar="SUBJECT", help="Only those subscribed to this.")
+@click.option("--username", metavar="NAME", help="Connections of this user only.")
+@click.option("--state", type=click.Choice(["open", "closed", "all"]), default="open", show_default=True, help="Which.")
+@click.pass_obj
+def connections(
+    settings: Settings,
+    as_json: bool,
+    reverse: bool,
+    sort: str,
+    top: int,
+    subject: str | None,
+    username: str | None,
+    state: str,
+) -> None:
+    from natsd.cli.nats import connections as connz
+    from natsd.cli.nats.server_request import STATES
+
+    if sort not in connz.SORTS:
+        raise click.UsageError(f'unknown order "{sort}", there are {", ".join(connz.SORTS)}')
+    body: dict[str, Any] = {"auth": True, "state": STATES[state]}
+    body |= {key: value for key, value in (("filter_subject", subject), ("user", username)) if value}
+    with settings.connect() as connection:
+        fleet = Fleet(connection, settings.timeout_s)
+        found = connz.fetch(fleet, "$SYS.REQ.ACCOUNT.PING.CONNZ", body, {"tags": []})
+    if as_json:
+        console.out_text(json.dumps(connz.ordered(found, sort, reverse)[:top], indent=2, ensure_ascii=False) + "\n")
+    else:
+        connz.show(found, sort, reverse, top, state != "open")
