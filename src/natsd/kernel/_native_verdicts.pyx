@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
-"""A connection's remembered answers of its permission hook: a table with one place per subject, small at first.
+"""The remembered answers of a permission hook: a table with one place per subject, small at first.
 
 A place holds one subject; another that falls on it takes it over. So memory is bounded and no lookup is ever wrong.
 """
@@ -8,6 +8,7 @@ cimport cython
 from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcmp, memcpy
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 
 cdef extern from "hash.h" nogil:
     uint64_t natsd_hash(const char* p, size_t n, uint64_t seed)
@@ -19,13 +20,21 @@ cdef enum:
 
 @cython.final
 cdef class Verdicts:
-    """`check(subject) -> bool`, asked once per subject."""
+    """`check(subject) -> bool`, asked once per subject. seed: the road's."""
 
     def __init__(self, check, uint64_t seed):
         self.check = check
         self.seed = seed
 
     def __dealloc__(self):
+        self.clear()
+
+    def allows(self, bytes subject not None):
+        """The answer for a subject, remembered or asked for."""
+        return bool(self.allowed(PyBytes_AS_STRING(subject), PyBytes_GET_SIZE(subject)))
+
+    def forget(self):
+        """Drop every answer."""
         self.clear()
 
     cdef void clear(self) noexcept:

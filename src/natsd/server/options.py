@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from natsd.base.errors import OptionsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from natsd.accounts.users import User
 
 MAX_PAYLOAD_WARNING = 8 << 20
 """A max_payload above this is allowed and warned of."""
@@ -15,12 +20,16 @@ class Options:
 
     max_connections is the exception: 0 stands for its default, and with -1 nobody is let in.
     mappings: by source, a destination, or one or a list of `{"destination": subject, "weight": percent}`.
+    users: natsd.accounts.users.User, or mappings such as `{"user": "a", "password": "b", "account": "A", "permissions":
+    {"publish": {"allow": [...], "deny": [...]}, "subscribe": ..., "allow_responses": {"max": 1, "expires": 120}}}`.
+    default_permissions: those of users without any. no_auth_user: the name of the user that silent clients become.
     """
 
     __slots__ = (
         "auth_timeout_s",
         "client_advertise",
         "debug",
+        "default_permissions",
         "host",
         "http_host",
         "http_port",
@@ -37,6 +46,7 @@ class Options:
         "max_sub_tokens",
         "max_subscriptions",
         "max_traced_msg_len",
+        "no_auth_user",
         "no_fast_producer_stall",
         "no_header_support",
         "password",
@@ -49,6 +59,7 @@ class Options:
         "token",
         "trace",
         "user",
+        "users",
         "write_deadline_s",
     )
 
@@ -87,6 +98,9 @@ class Options:
         max_traced_msg_len: int = 0,
         max_closed_clients: int = 10000,
         mappings: dict[str, Any] | None = None,
+        users: Iterable[Any] | None = None,
+        no_auth_user: str = "",
+        default_permissions: Any = None,
     ) -> None:
         self.host = host
         self.port = port
@@ -120,6 +134,9 @@ class Options:
         self.max_traced_msg_len = max_traced_msg_len
         self.max_closed_clients = max_closed_clients
         self.mappings = mappings or {}
+        self.users = list(users or ())
+        self.no_auth_user = no_auth_user
+        self.default_permissions = default_permissions
 
     def check(self) -> None:
         """Raises OptionsError for what cannot be."""
@@ -144,6 +161,24 @@ class Options:
             from natsd.accounts.mappings import parse_mappings
 
             parse_mappings(self.mappings)
+        self.check_users()
+
+    def check_users(self) -> list[User]:
+        """The users as records with their permissions settled. Raises OptionsError."""
+        if not self.users:
+            if self.no_auth_user:
+                raise OptionsError(f'no_auth_user: "{self.no_auth_user}" present, but users/nkeys are not defined')
+            return []
+        from natsd.accounts.users import as_permissions, as_user
+
+        default = None if self.default_permissions is None else as_permissions(self.default_permissions)
+        users = [as_user(user, default) for user in self.users]
+        names = {user.name for user in users}
+        if len(names) < len(users):
+            raise OptionsError("two users have the same name")
+        if self.no_auth_user and self.no_auth_user not in names:
+            raise OptionsError(f'no_auth_user: "{self.no_auth_user}" not present as user or nkey')
+        return users
 
     def as_dict(self) -> dict[str, Any]:
         """Name to value."""
