@@ -12,7 +12,7 @@ from natsd.accounts.permissions import Rights, Subjects, covers, overlaps
 from natsd.accounts.users import as_permissions
 from natsd.kernel import Road
 from natsd.subjects.match import matches
-from tests.kernel.conftest import HOMES, load
+from tests.kernel.conftest import load
 
 UNIVERSE = [b".".join(words) for n in range(1, 5) for words in product((b"a", b"b", b"z"), repeat=n)]
 """Every subject of up to four tokens, one of which no rule knows; patterns have at most three."""
@@ -208,5 +208,48 @@ def test_what_is_delivered_is_what_the_rules_permit_no_more_and_no_less(
     road.settle()
 
 
-def test_the_forms_are_those_of_the_kernel() -> None:
-    assert "Verdicts" in HOMES
+@settings(max_examples=150, deadline=None)
+@given(allow=st.none() | RULES, deny=RULES)
+def test_what_may_be_published_is_what_every_rule_says(allow: list[str] | None, deny: list[str]) -> None:
+    rules: dict[str, object] = {"deny": deny} if allow is None else {"allow": allow, "deny": deny}
+    user = rights(publish=rules)
+    for subject in UNIVERSE:
+        allowed = allow is None or any(matches(rule.encode(), subject) for rule in allow)
+        assert user.may_publish(subject) is (allowed and not any(matches(rule.encode(), subject) for rule in deny))
+
+
+@pytest.mark.parametrize("form", FORMS)
+@settings(max_examples=100, deadline=None)
+@given(
+    members=st.lists(
+        st.tuples(st.sampled_from(PATTERNS), RULES, st.lists(st.sampled_from(["> q", "a q", "*.b w", "a.> *"]))),
+        min_size=1,
+        max_size=4,
+    )
+)
+def test_a_group_s_message_goes_to_one_member_that_may_have_it_wherever_there_is_one(
+    form: str, members: list[tuple[bytes, list[str], list[str]]]
+) -> None:
+    kernel = load(form)
+    road = kernel.Road(3)
+    sublist = kernel.Sublist(road)
+    subs = []
+    for subject, deny, deny_queued in members:
+        user = Rights(as_permissions({"subscribe": {"deny": [*deny, *deny_queued]}}), road)
+        if user.may_subscribe(subject, b"q"):
+            sub = kernel.Subscription(subject, b"1", b"q", kernel.Outbound(road, Taker()))
+            sub.filter = user.filter(subject, b"q")
+            sublist.insert(sub)
+            fits = [rule.split()[0] for rule in deny_queued if queue_fits(rule.split()[1], "q")]
+            subs.append((sub, [*deny, *fits]))
+    for subject in UNIVERSE:
+        before = [sub.delivered for sub, _ in subs]
+        taken = road.publish(sublist, subject, None, None, b"x")
+        given_to = [sub.delivered - count for (sub, _), count in zip(subs, before, strict=True)]
+        may = [
+            matches(sub.subject, subject) and not any(matches(rule.encode(), subject) for rule in denied)
+            for sub, denied in subs
+        ]
+        assert sum(given_to) == taken == any(may)
+        assert all(permitted for permitted, count in zip(may, given_to, strict=True) if count)
+    road.settle()
