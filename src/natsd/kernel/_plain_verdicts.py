@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-MOST = 4096  # answers kept
+MOST = 8192  # answers kept
 
 
 class Verdicts:
