@@ -157,3 +157,16 @@ def test_only_plain_passwords_are_worth_a_warning() -> None:
     assert not Credentials(user="u", password="$2a$04$" + "x" * 53).plaintext
     assert with_users(ANNA).plaintext
     assert not with_users(User(nkey=signed("")[0])).plaintext
+
+
+def test_where_certificates_name_users_what_is_said_does_not() -> None:
+    cert_user = User("mail@host", account="M")
+    credentials = with_users(ANNA, BERT, cert_user, no_auth_user="anna")
+    for words in ({}, {"user": "anna"}, {"user": "bert"}):
+        admission = credentials.admit(said(**words), certificate=["nobody", "mail@host", "anna"])
+        assert admission is not None and admission.user == "mail@host"
+    for names in ([], ["nobody"], ["bert"]):
+        assert credentials.admit(said(user="anna", password="secret"), certificate=names) is None
+        assert credentials.admit(said(), certificate=names) is None
+    assert credentials.admit(said(), certificate=["anna"]) is None
+    assert credentials.admit(said(password="secret"), certificate=["anna"]) is not None

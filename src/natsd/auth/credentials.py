@@ -13,7 +13,7 @@ from natsd.auth.passwords import Password, is_bcrypt
 from natsd.keys.nkey import parse_public, parse_signature, verify
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from typing import Protocol
 
     from natsd.accounts.permissions import Rights
@@ -111,8 +111,18 @@ class Credentials:
         """Whether INFO says that a client has to authenticate."""
         return self.required and not self.no_auth_user
 
-    def admit(self, said: Said, connection_type: str = "STANDARD", nonce: str = "") -> Admission | None:
-        """Who a client is by what it said of itself; None to refuse it."""
+    def admit(
+        self,
+        said: Said,
+        connection_type: str = "STANDARD",
+        nonce: str = "",
+        certificate: Sequence[str] | None = None,
+    ) -> Admission | None:
+        """Who a client is by what it said of itself; None to refuse it.
+
+        certificate: where users are known by their certificates (verify_and_map), the names in this client's, e-mail
+        addresses first, then hosts and URIs, then the subject; None where they are not.
+        """
         if not self.required:
             return ANYBODY
         silent = not (said.user or said.password or said.token)
@@ -121,6 +131,8 @@ class Credentials:
                 return self._by_nkey(said, connection_type, nonce)
             if silent and self.no_auth_user in self._nkeys:
                 return _let(self._nkeys[self.no_auth_user], connection_type)
+        if self._users and certificate is not None:
+            return self._by_certificate(said, connection_type, certificate)
         if self._users:
             if silent and self.no_auth_user in self._users:
                 return _let(self._users[self.no_auth_user], connection_type)
@@ -133,6 +145,14 @@ class Credentials:
             return ANYBODY if self._token.check(said.token) else None
         if self.user and self.user == said.user and self._single.check(said.password):
             return Admission(self.user)
+        return None
+
+    def _by_certificate(self, said: Said, connection_type: str, names: Sequence[str]) -> Admission | None:
+        for name in names:
+            entry = self._users.get(name)
+            if entry is not None and entry.takes(connection_type):
+                # What it says of another user counts for nothing; a password counts where the user has one.
+                return entry.admission if entry.password.check(said.password) else None
         return None
 
     def _by_nkey(self, said: Said, connection_type: str, nonce: str) -> Admission | None:
