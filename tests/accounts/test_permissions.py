@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from natsd.accounts.permissions import Rights, Subjects, covers, overlaps
 from natsd.accounts.users import as_permissions
-from natsd.kernel import Road
+from natsd.kernel import FORM, Road
 from natsd.subjects.match import matches
 from tests.kernel.conftest import load
 
@@ -111,12 +111,7 @@ QUEUE_RULES = st.lists(
     ),
     max_size=2,
 )
-FORMS = ["plain"]
-try:
-    load("native")
-    FORMS.insert(0, "native")
-except ImportError:
-    pass
+FORMS = ["native", "plain"] if FORM == "native" else ["plain"]
 
 
 def queue_fits(word: str, queue: str) -> bool:
