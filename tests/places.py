@@ -42,19 +42,36 @@ _GO_CONFIG = {
     "server_name": 'server_name: "%"',
     "client_advertise": 'client_advertise: "%"',
     "mappings": "mappings: %",
+    "no_auth_user": "no_auth_user: %",
 }
 _GO_AUTHORIZATION = {
     "user": 'user: "%"',
     "password": 'password: "%"',
     "token": 'token: "%"',
     "auth_timeout_s": "timeout: %",
+    "default_permissions": "default_permissions: %",
 }
 
 
 def go_config(options: dict[str, Any]) -> str:
     """Return the configuration file that gives a Go server natsd's options."""
     lines, inside = [], []
+    accounts: dict[str, list[dict[str, Any]]] = {}
     for name, value in options.items():
+        if name == "users":
+            for user in value:
+                rest = {key: given for key, given in user.items() if key != "account"}
+                responses = rest.get("permissions", {}).get("allow_responses")
+                if isinstance(responses, dict) and "expires" in responses:
+                    rest = json.loads(json.dumps(rest))
+                    rest["permissions"]["allow_responses"]["expires"] = f"{responses['expires']}s"
+                accounts.setdefault(user.get("account", ""), []).append(rest)
+            if mine := accounts.pop("", []):
+                inside.append(f"users: {json.dumps(mine)}")
+            if accounts:
+                blocks = {account: {"users": users} for account, users in accounts.items()}
+                lines.append(f"accounts: {json.dumps(blocks)}")
+            continue
         word = value if isinstance(value, str) else json.dumps(value)
         if name in _GO_AUTHORIZATION:
             inside.append(_GO_AUTHORIZATION[name].replace("%", word))

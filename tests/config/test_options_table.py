@@ -20,12 +20,14 @@ FROM_BLOCKS = {"user", "password", "token", "auth_timeout_s", "users", "auth_cal
 """Attributes that the authorization block sets."""
 
 OF_THE_FILE = {"config_file", "config_digest"}
+OF_PROGRAMS = {"default_permissions"}
+"""Attributes that only embedding programs set: a file's default permissions are in its users already."""
 ALL_TABLES = {"": OPTIONS, **BLOCKS}
 
 
 def test_every_attribute_of_options_has_its_row() -> None:
     rows = {name for option in OPTIONS for name in option.sets} - NOT_ATTRIBUTES
-    assert rows | FROM_BLOCKS | OF_THE_FILE == set(Options.__slots__)
+    assert rows | FROM_BLOCKS | OF_THE_FILE | OF_PROGRAMS == set(Options.__slots__)
 
 
 def test_defaults_are_those_of_options() -> None:

@@ -66,6 +66,8 @@ class Owner:
         self.seen: list[Any] = []
         self.subs: dict[bytes, Any] = {}
         self.ended = False
+        self.filter: Any = None
+        self.noted: set[bytes] = set()
         self.out = world.road_module.Outbound(world.road, self)
         self.inn = world.inbound_module.Inbound(world.road, self.out, world.sublist, self)
 
@@ -83,11 +85,19 @@ class Owner:
                 self.inn.headers = self.out.headers = b"h" in flags
                 self.inn.no_responders = b"n" in flags
                 self.inn.publish_check = (lambda subject: not subject.startswith(b"b")) if b"c" in flags else None
+                self.inn.reply_check = self.may_reply if b"r" in flags else None
+                self.out.replies = [] if b"r" in flags else None
+                self.filter = None
+                if b"f" in flags:
+                    self.filter = self.world.verdicts_module.Verdicts(
+                        lambda subject: not subject.startswith(b"a.b"), self.world.road.seed
+                    )
             elif code == op.SUB:
                 _, subject, queue, sid = item
                 old = self.subs.get(sid)
                 if (old is None or old.closed) and b".." not in subject:
                     sub = self.world.interest_module.Subscription(subject, sid, queue, self.out)
+                    sub.filter = self.filter
                     self.subs[sid] = sub
                     self.world.sublist.insert(sub)
             elif code == op.UNSUB:
@@ -118,6 +128,19 @@ class Owner:
     def on_output(self) -> None:
         self.seen.append(self.out.take())
 
+    def on_replies(self) -> None:
+        if self.out.replies:
+            self.seen.append(("replies", self.out.replies))
+            self.noted.update(self.out.replies)
+            self.out.replies = []
+
+    def may_reply(self, subject: bytes) -> bool:
+        self.on_replies()
+        if subject not in self.noted:
+            return False
+        self.noted.remove(subject)
+        return True
+
     def on_unsubscribed(self, sub: Any) -> None:
         self.seen.append(("ended", sub.sid))
         if self.subs.get(sub.sid) is sub:
@@ -139,6 +162,7 @@ class World:
         self.sublist_module = import_module(f"natsd.kernel._{form}_sublist")
         self.interest_module = import_module(f"natsd.kernel._{form}_interest")
         self.inbound_module = import_module(f"natsd.kernel._{form}_inbound")
+        self.verdicts_module = import_module(f"natsd.kernel._{form}_verdicts")
         self.road = self.road_module.Road(seed)
         self.road.max_control_line = 256
         self.road.max_payload = 5000
@@ -182,7 +206,7 @@ def command(rng: random.Random) -> bytes:
         body = rng.choice(
             [b"", b"x", b"\r\n", b"hello", rng.randbytes(rng.randrange(0, 90)), b"z" * rng.randrange(0, 5001)]
         )
-        reply = rng.choice([b"", b"", b" _INBOX.q.1", b" $JS.ACK.x", b" r"])
+        reply = rng.choice([b"", b"", b" _INBOX.q.1", b" $JS.ACK.x", b" r", b" b", b" b.b"])
         line = b"PUB %b%b %d" % (rng.choice(SUBJECTS), reply, len(body))
         return _blanks(rng, line) + b"\r\n" + body + b"\r\n"
     if kind < 0.45:
@@ -201,7 +225,7 @@ def command(rng: random.Random) -> bytes:
     if kind < 0.85:
         return rng.choice([b"PING\r\n", b"PONG\r\n", b"ping\n", b"PING junk\r\n", b"+OK\r\n", b"pInG\r\n"])
     if kind < 0.93:
-        flags = bytes(c for c in b"vpehnc" if rng.random() < 0.4)
+        flags = bytes(c for c in b"vpehncfr" if rng.random() < 0.4)
         return b"CONNECT {%b}\r\n" % flags
     if kind < 0.95:
         return b"INFO {}\r\n"

@@ -9,7 +9,14 @@ from typing import Any
 
 import pytest
 
-HOMES = {"Road": "road", "Outbound": "road", "Subscription": "interest", "Sublist": "sublist", "Inbound": "inbound"}
+HOMES = {
+    "Road": "road",
+    "Outbound": "road",
+    "Subscription": "interest",
+    "Sublist": "sublist",
+    "Inbound": "inbound",
+    "Verdicts": "verdicts",
+}
 
 
 def load(form: str) -> SimpleNamespace:

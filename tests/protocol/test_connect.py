@@ -29,10 +29,11 @@ def test_missing_keys_keep_what_was() -> None:
 def test_every_field_is_read() -> None:
     record = connect(
         b'{"verbose":false,"pedantic":false,"echo":false,"headers":true,"no_responders":true,"protocol":1,'
-        b'"name":"n","lang":"l","version":"v","user":"u","pass":"p","auth_token":"t","account":"a","new_account":true}'
+        b'"name":"n","lang":"l","version":"v","user":"u","pass":"p","auth_token":"t","account":"a","new_account":true,'
+        b'"nkey":"U","sig":"s"}'
     )
     assert [getattr(record, name) for name in Connect.__slots__] == [
-        "a", False, True, "l", "n", True, True, "p", False, 1, "t", "u", False, "v",
+        "a", False, True, "l", "n", True, "U", True, "p", False, 1, "s", "t", "u", False, "v",
     ]  # fmt: skip
 
 

@@ -45,6 +45,11 @@ def test_every_option_can_be_listed() -> None:
         ({"password": "x"}, "needs a user"),
         ({"server_name": "two words"}, "cannot contain spaces"),
         ({"client_advertise": "host:port"}, "no host:port"),
+        ({"no_auth_user": "x"}, "users/nkeys are not defined"),
+        ({"users": [{"user": "a"}], "no_auth_user": "x"}, "not present as user or nkey"),
+        ({"users": [{"user": "a"}, {"user": "a", "account": "B"}]}, "two users have the same name"),
+        ({"users": [{"user": "a", "permissions": {"publish": "a..b"}}]}, "not a valid subject"),
+        ({"users": [{"user": "a"}], "default_permissions": {"subscribe": "a b c"}}, "not a valid subject"),
     ],
 )
 def test_what_cannot_be_is_refused(wrong: dict[str, Any], text: str) -> None:

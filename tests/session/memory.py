@@ -6,11 +6,13 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from natsd.accounts.account import GLOBAL, SYSTEM, Account
+from natsd.accounts.permissions import Rights
+from natsd.accounts.users import as_user
+from natsd.auth.credentials import Credentials
 from natsd.base.chance import SeededChance
 from natsd.base.clock import HandClock, Timers
 from natsd.kernel import Road
 from natsd.protocol.info import Info
-from natsd.session.credentials import Credentials
 from natsd.session.roster import Roster, Rules
 from natsd.session.session import Session
 
@@ -41,7 +43,14 @@ class Lines:
 class House:
     """What the sessions of one server share, made by hand."""
 
-    def __init__(self, credentials: Credentials | None = None, *, debugging: bool = False) -> None:
+    def __init__(
+        self,
+        credentials: Credentials | None = None,
+        *,
+        debugging: bool = False,
+        users: list[dict[str, Any]] | None = None,
+        no_auth_user: str = "",
+    ) -> None:
         self.clock = HandClock()
         self.timers = self.clock.timers = Timers(self.clock)
         self.log = Lines(debugging)
@@ -50,18 +59,29 @@ class House:
         self.account = Account(GLOBAL, self.road)
         self.system_account = Account(SYSTEM, self.road)
         self.rules = Rules()
+        self.accounts = {GLOBAL: self.account, SYSTEM: self.system_account}
+        if users:
+            records = [as_user(user) for user in users]
+            for user in records:
+                if user.account:
+                    self.accounts.setdefault(user.account, Account(user.account, self.road))
+            credentials = Credentials(
+                users=[(user, user.permissions and Rights(user.permissions, self.road)) for user in records],
+                no_auth_user=no_auth_user,
+            )
         credentials = credentials or Credentials()
         self.roster = Roster(
             road=self.road,
             account=self.account,
             system_account=self.system_account,
-            info=Info("NTEST", auth_required=credentials.required),
+            info=Info("NTEST", auth_required=credentials.announced),
             rules=self.rules,
             credentials=credentials,
             clock=self.clock,
             timers=self.timers,
             chance=SeededChance(1),
             log=self.log,
+            accounts=self.accounts,
         )
 
     def client(self, connect: str = "", *, ip: str = "1.2.3.4") -> Client:

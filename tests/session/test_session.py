@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from natsd.auth.credentials import Credentials
 from natsd.base.clock import SECOND_NS
 from natsd.protocol.errors import CLIENT_CLOSED, SERVER_SHUTDOWN
-from natsd.session.credentials import Credentials
 from tests.session.memory import House, info_of
 
 QUIET = '"verbose":false'

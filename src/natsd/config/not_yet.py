@@ -14,14 +14,10 @@ if TYPE_CHECKING:
 
 NOT_YET = (
     # Key in a file, attribute of Options (empty: there is none), what it is.
-    ("authorization.users", "users", "lists of users"),
     ("authorization.auth_callout", "auth_callout", "authorization callout"),
     ("authorization.proxy_required", "proxy_required", "trusted proxies"),
-    ("authorization.password.$2", "", "bcrypt hashes"),
-    ("authorization.token.$2", "", "bcrypt hashes"),
     ("accounts", "accounts", "accounts"),
     ("accounts.jetstream", "", "JetStream"),
-    ("no_auth_user", "no_auth_user", "no_auth_user"),
     ("system_account", "system_account", "naming the system account"),
     ("no_system_account", "no_system_account", "running without a system account"),
     ("tls", "tls", "TLS"),

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from natsd.kernel._plain_interest import Subscription
     from natsd.kernel._plain_road import Outbound, Road
     from natsd.kernel._plain_sublist import Sublist
+    from natsd.kernel._plain_verdicts import Verdicts
 
     FORM: str
 else:
@@ -32,6 +33,7 @@ _HOMES = {
     "Subscription": "interest",
     "Sublist": "sublist",
     "Inbound": "inbound",
+    "Verdicts": "verdicts",
     "ClientScanner": "client",
 }
 
@@ -48,4 +50,4 @@ def __getattr__(name: str) -> object:
     return value
 
 
-__all__ = ["FORM", "ClientScanner", "Inbound", "Outbound", "Road", "Sublist", "Subscription"]
+__all__ = ["FORM", "ClientScanner", "Inbound", "Outbound", "Road", "Sublist", "Subscription", "Verdicts"]

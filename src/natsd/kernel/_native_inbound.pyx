@@ -46,6 +46,7 @@ cdef class Inbound(Feed):
     cdef public bint gate, verbose, pedantic, echo, headers, no_responders, first_ping
     cdef public int64_t max_payload
     cdef object _publish_check
+    cdef public object reply_check
     cdef public int64_t in_msgs, in_bytes
     cdef Verdicts verdicts
     cdef Match* last  # the result for the last subject published to, usually that of the next; NULL for none
@@ -64,6 +65,8 @@ cdef class Inbound(Feed):
         self.max_payload = -1
         self.last_ns = 0
         self._publish_check = None
+        # Asked again for every message that publish_check does not permit; None where nothing more is.
+        self.reply_check = None
 
     def __dealloc__(self):
         self.forget_last()
@@ -348,7 +351,7 @@ cdef class Inbound(Feed):
         cdef Match* match
         cdef Message message
         cdef int delivered = 0
-        cdef bint known = True
+        cdef bint known = True, passing = False
         if self.pedantic and not self.told and not literal(subject, subject_size):
             self.told = True
             return self.add_op((PEDANTIC, subject[:subject_size]))
@@ -376,7 +379,9 @@ cdef class Inbound(Feed):
                         subject, subject_size, road.reserved_subjects):
                     return self.add_op((DENIED, subject[:subject_size]))
                 if self.verdicts is not None and not self.verdicts.allowed(subject, subject_size):
-                    return self.add_op((DENIED, subject[:subject_size]))
+                    if self.reply_check is None or not self.reply_check(subject[:subject_size]):
+                        return self.add_op((DENIED, subject[:subject_size]))
+                    passing = True  # this time only: the next message is asked for again
             if reply != NULL and (reply[0] == c'$' or reply[0] == c'_') and reserved(
                     reply, reply_size, road.reserved_replies):
                 return self.add_op((DENIED_REPLY, reply[:reply_size]))
@@ -386,7 +391,7 @@ cdef class Inbound(Feed):
                 if match == NULL:
                     match = sublist.look_up(subject, subject_size)
                 self.forget_last()
-                if match.keep:
+                if match.keep and not passing:
                     self.last = match
                     self.last_version = sublist.version
                     match.refs += 1
@@ -411,7 +416,7 @@ cdef class Inbound(Feed):
         cdef Subscription sub
         cdef bytes header, frame
         for sub in self.sublist.match(reply)[0]:
-            if sub.outbound is self.outbound:
+            if sub.outbound is self.outbound and (sub.filter is None or sub.filter.allows(reply)):
                 header = b"NATS/1.0 503\r\nNats-Subject: %b\r\n\r\n" % subject
                 frame = b"HMSG %b %b %d %d\r\n%b\r\n" % (reply, sub.sid, len(header), len(header), header)
                 return self.outbound.put_bytes(PyBytes_AS_STRING(frame), PyBytes_GET_SIZE(frame))

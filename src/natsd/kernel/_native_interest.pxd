@@ -4,6 +4,7 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from cpython.object cimport PyObject
 
 from natsd.kernel._native_road cimport Outbound
+from natsd.kernel._native_verdicts cimport Verdicts
 
 cdef struct Slots:  # a growing array of owned subscriptions; one needs no allocation of its own
     PyObject* one
@@ -41,6 +42,7 @@ cdef class Subscription:
     cdef readonly bytes subject, sid, queue
     cdef readonly Outbound outbound
     cdef readonly object handler
+    cdef public Verdicts filter  # what may be delivered to it; None for everything
     cdef list batch
     cdef public int64_t delivered, max
     cdef readonly bint closed

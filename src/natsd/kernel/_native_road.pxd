@@ -53,6 +53,7 @@ cdef class Outbound:
     cdef public object owner
     cdef public int fd
     cdef public bint headers, blocked
+    cdef public list replies  # of messages it was given, for the owner to take; None where nobody wants them
     cdef readonly bint closed, dirty
     cdef char* buffer
     cdef size_t start, end, capacity

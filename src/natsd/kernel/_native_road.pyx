@@ -308,6 +308,8 @@ cdef class Outbound:
 
     cdef int flush(self) except -1:
         self.dirty = False
+        if self.replies:
+            self.owner.on_replies()
         if self.closed or waiting(self) == 0:
             return 0
         if self.fd < 0:

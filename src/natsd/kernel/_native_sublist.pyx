@@ -426,7 +426,8 @@ cdef class Sublist:
         for i in range(match.nplain):
             sub = <Subscription> match.plain[i]
             outbound = sub.outbound
-            if sub.closed or outbound is None or outbound.closed or outbound is skip or sub.label_size == 0:
+            if (sub.closed or outbound is None or outbound.closed or outbound is skip or sub.label_size == 0
+                    or sub.filter is not None or outbound.replies is not None):
                 taken += self.give(sub, match, message, skip)
                 continue
             sub.delivered += 1
@@ -468,11 +469,15 @@ cdef class Sublist:
         cdef bint stays
         if sub.closed:
             return 0
+        if sub.filter is not None and not sub.filter.allowed(match.deliver_as, match.as_size):
+            return 0
         if outbound is None:
             return self.give_local(sub, match, message)
         if outbound.closed or outbound is skip:
             return 0
         sub.delivered += 1
+        if outbound.replies is not None and message.reply != NULL:
+            outbound.replies.append(PyBytes_FromStringAndSize(message.reply, message.reply_size))
         if header_size and not outbound.headers:
             payload += header_size
             size -= header_size

@@ -14,6 +14,7 @@ import errno
 import os
 from typing import TYPE_CHECKING, Any
 
+from natsd.kernel._plain_verdicts import Verdicts
 from natsd.protocol import ops as op
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     Op = tuple[Any, ...]
 
 READ_BYTES = 65536
-VERDICTS = 4096  # permission verdicts kept per connection
 _EMPTY = b""
 
 # verb -> a blank must follow; what may come instead of arguments
@@ -92,6 +92,7 @@ class Inbound:
         "outbound",
         "owner",
         "pedantic",
+        "reply_check",
         "road",
         "sublist",
         "verbose",
@@ -112,6 +113,8 @@ class Inbound:
         self.max_payload = -1
         self._told = False
         self._publish_check: Callable[[bytes], bool] | None = None
+        # Asked again for every message that publish_check does not permit; None where nothing more is.
+        self.reply_check: Callable[[bytes], bool] | None = None
         self.in_msgs = 0
         self.in_bytes = 0
         self.last_ns = 0  # when a message was last published, by the road's clock
@@ -122,7 +125,7 @@ class Inbound:
         self._waiting = 0  # their bytes
         self._need = 0  # bytes the frame has in all, once that is known
         self._ops: list[Op] = []
-        self._verdicts: dict[bytes, bool] = {}
+        self._verdicts: Verdicts | None = None
 
     @property
     def publish_check(self) -> Callable[[bytes], bool] | None:
@@ -132,11 +135,12 @@ class Inbound:
     @publish_check.setter
     def publish_check(self, value: Callable[[bytes], bool] | None) -> None:
         self._publish_check = value
-        self._verdicts.clear()
+        self._verdicts = None if value is None else Verdicts(value, self.road.seed)
 
     def forget_permissions(self) -> None:
         """Drop the cached verdicts of `publish_check`."""
-        self._verdicts.clear()
+        if self._verdicts is not None:
+            self._verdicts.forget()
 
     def close(self) -> None:
         """Take nothing more; also in the middle of a batch of ops."""
@@ -407,14 +411,8 @@ class Inbound:
         if subject[:1] in b"$_" and _reserved(subject, road.reserved_subjects):
             self._ops.append((op.DENIED, subject))
             return
-        if self._publish_check is not None:
-            verdict = self._verdicts.get(subject)
-            if verdict is None:
-                verdict = self._publish_check(subject)
-                if len(self._verdicts) >= VERDICTS:
-                    self._verdicts.clear()
-                self._verdicts[subject] = verdict
-            if not verdict:
+        if self._verdicts is not None and not self._verdicts.allows(subject):
+            if self.reply_check is None or not self.reply_check(subject):
                 self._ops.append((op.DENIED, subject))
                 return
         if reply is not None and reply[:1] in b"$_" and _reserved(reply, road.reserved_replies):
@@ -432,7 +430,7 @@ class Inbound:
 
     def _no_responders(self, subject: bytes, reply: bytes) -> None:
         for sub in self.sublist.match(reply)[0]:
-            if sub.outbound is self.outbound:
+            if sub.outbound is self.outbound and (sub.filter is None or sub.filter.allows(reply)):
                 header = b"NATS/1.0 503\r\nNats-Subject: %b\r\n\r\n" % subject
                 size = len(header)
                 self.outbound.append(b"HMSG %b %b %d %d\r\n%b\r\n" % (reply, sub.sid, size, size, header))

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from natsd.kernel._plain_road import Outbound
+    from natsd.kernel._plain_verdicts import Verdicts
 
     Message = tuple[bytes, bytes | None, bytes | None, bytes]
 
@@ -15,7 +16,19 @@ if TYPE_CHECKING:
 class Subscription:
     """One interest in a subject: of a connection (`outbound`), or of the server itself (`handler`)."""
 
-    __slots__ = ("batch", "closed", "delivered", "handler", "max", "outbound", "queue", "sid", "slot", "subject")
+    __slots__ = (
+        "batch",
+        "closed",
+        "delivered",
+        "filter",
+        "handler",
+        "max",
+        "outbound",
+        "queue",
+        "sid",
+        "slot",
+        "subject",
+    )
 
     def __init__(
         self,
@@ -32,6 +45,7 @@ class Subscription:
         self.queue = queue
         self.outbound = outbound
         self.handler = handler
+        self.filter: Verdicts | None = None  # what may be delivered to it; None for everything
         self.delivered = 0
         self.max = 0
         self.closed = False

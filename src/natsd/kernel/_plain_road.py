@@ -49,6 +49,7 @@ class Road:
         "out_msgs",
         "reserved_replies",
         "reserved_subjects",
+        "seed",
         "stall_bytes",
         "trace",
     )
@@ -70,7 +71,8 @@ class Road:
         self.trace: list[tuple[Any, bytes, bytes, bytes | None]] | None = None
         self.busy = False
         self.congested: list[Outbound] = []
-        self._random = (seed & MASK) or 0x9E3779B97F4A7C15
+        self.seed = (seed & MASK) or 0x9E3779B97F4A7C15
+        self._random = self.seed
         self._dirty: list[Outbound] = []
         self._handlers: list[Subscription] = []
         self._ended: list[tuple[Any, Subscription]] = []
@@ -160,6 +162,7 @@ class Outbound:
         "out_msgs",
         "owner",
         "pending",
+        "replies",
         "road",
         "sent_bytes",
     )
@@ -176,6 +179,8 @@ class Outbound:
         self.closed = False
         self.blocked = False
         self.dirty = False
+        # Of messages it was given, for the owner to take; None where nobody wants them.
+        self.replies: list[bytes] | None = None
         self._chunks: list[bytes] = []
         self._offset = 0  # bytes of the first chunk that are sent already
 
@@ -199,6 +204,8 @@ class Outbound:
     def flush(self) -> None:
         """Send what is there, as `Road.settle` does for each dirty outbound."""
         self.dirty = False
+        if self.replies:
+            self.owner.on_replies()
         if self.closed or not self.pending:
             return
         if self.fd < 0:

@@ -265,6 +265,8 @@ class Sublist:
     ) -> bool:
         if sub.closed:
             return False
+        if sub.filter is not None and not sub.filter.allows(subject):
+            return False
         outbound = sub.outbound
         if outbound is None:
             sub.delivered += 1
@@ -275,6 +277,8 @@ class Sublist:
             if outbound.closed or outbound is skip:
                 return False
             sub.delivered += 1
+            if outbound.replies is not None and reply is not None:
+                outbound.replies.append(reply)
             with_header = header is not None and outbound.headers
             frame = frames[with_header]
             if frame is None:

@@ -32,9 +32,9 @@ FIELDS: dict[str, tuple[str, int]] = {
     "account": ("account", _TEXT),
     "new_account": ("new_account", _FLAG),
     "tls_required": ("", _FLAG),
-    "nkey": ("", _TEXT),
+    "nkey": ("nkey", _TEXT),
     "jwt": ("", _TEXT),
-    "sig": ("", _TEXT),
+    "sig": ("signature", _TEXT),
     "proxy_sig": ("", _TEXT),
     "remote_account": ("", _TEXT),
     "import": ("", _PERMISSION),
@@ -73,10 +73,12 @@ class Connect:
         "lang",
         "name",
         "new_account",
+        "nkey",
         "no_responders",
         "password",
         "pedantic",
         "protocol",
+        "signature",
         "token",
         "user",
         "verbose",
@@ -96,6 +98,8 @@ class Connect:
         self.user = ""
         self.password = ""
         self.token = ""
+        self.nkey = ""
+        self.signature = ""
         self.account = ""
         self.new_account = False
 

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 from natsd.base.errors import OptionsError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
-    from natsd.config.records import AccountRecord, AuthCallout, TlsRecord, User
+    from natsd.accounts.users import User
+    from natsd.config.records import AccountRecord, AuthCallout, TlsRecord
 
 MAX_PAYLOAD_WARNING = 8 << 20
 """A max_payload above this is allowed and warned of."""
@@ -24,14 +25,12 @@ RARE = (
     "http_base_path",
     "https_port",
     "log_size_limit",
-    "no_auth_user",
     "no_system_account",
     "proxy_required",
     "remote_syslog",
     "syslog",
     "system_account",
     "tls",
-    "users",
 )
 """Options that few starts have set: only then it is worth looking whether the server can do all of it."""
 
@@ -41,7 +40,10 @@ class Options:
 
     max_connections is the exception: 0 stands for its default, and with -1 nobody is let in.
     mappings: by source, a destination, or one or a list of `{"destination": subject, "weight": percent}`.
-    users: those of accounts too. What users, accounts, tls and auth_callout hold is in natsd/config/records.py.
+    users: natsd.accounts.users.User, or mappings such as `{"user": "a", "password": "b", "account": "A", "permissions":
+    {"publish": {"allow": [...], "deny": [...]}, "subscribe": ..., "allow_responses": {"max": 1, "expires": 120}}}`, or
+    what a configuration file gave. default_permissions: those of users without any. no_auth_user: the name of the user
+    that silent clients become. What accounts, tls and auth_callout hold is in natsd/config/records.py.
     """
 
     __slots__ = (
@@ -53,6 +55,7 @@ class Options:
         "config_digest",
         "config_file",
         "debug",
+        "default_permissions",
         "host",
         "http_base_path",
         "http_host",
@@ -146,7 +149,6 @@ class Options:
         log_max_files: int = 0,
         log_size_limit: int = 0,
         logtime_utc: bool = False,
-        no_auth_user: str = "",
         no_system_account: bool = False,
         proxy_required: bool = False,
         remote_syslog: str = "",
@@ -157,7 +159,9 @@ class Options:
         tls: TlsRecord | None = None,
         trace_headers: bool = False,
         trace_verbose: bool = False,
-        users: Sequence[User] = (),
+        users: Iterable[Any] | None = None,
+        no_auth_user: str = "",
+        default_permissions: Any = None,
     ) -> None:
         self.host = host
         self.port = port
@@ -201,7 +205,6 @@ class Options:
         self.log_max_files = log_max_files
         self.log_size_limit = log_size_limit
         self.logtime_utc = logtime_utc
-        self.no_auth_user = no_auth_user
         self.no_system_account = no_system_account
         self.proxy_required = proxy_required
         self.remote_syslog = remote_syslog
@@ -212,7 +215,9 @@ class Options:
         self.tls = tls
         self.trace_headers = trace_headers
         self.trace_verbose = trace_verbose
-        self.users = list(users)
+        self.users = list(users or ())
+        self.no_auth_user = no_auth_user
+        self.default_permissions = default_permissions
 
     def check(self) -> None:
         """Raises OptionsError for what cannot be."""
@@ -245,6 +250,24 @@ class Options:
             missing = missing_for(self)
             if missing:
                 raise OptionsError(missing)
+        self.check_users()
+
+    def check_users(self) -> list[User]:
+        """The users as records with their permissions settled. Raises OptionsError."""
+        if not self.users:
+            if self.no_auth_user:
+                raise OptionsError(f'no_auth_user: "{self.no_auth_user}" present, but users/nkeys are not defined')
+            return []
+        from natsd.accounts.users import as_permissions, as_user
+
+        default = None if self.default_permissions is None else as_permissions(self.default_permissions)
+        users = [as_user(user, default) for user in self.users]
+        names = {user.name for user in users}
+        if len(names) < len(users):
+            raise OptionsError("two users have the same name")
+        if self.no_auth_user and self.no_auth_user not in names:
+            raise OptionsError(f'no_auth_user: "{self.no_auth_user}" not present as user or nkey')
+        return users
 
     def as_dict(self) -> dict[str, Any]:
         """Name to value."""

@@ -6,18 +6,18 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from natsd.accounts.account import GLOBAL, SYSTEM, Account
+from natsd.auth.credentials import Credentials
 from natsd.base.chance import SystemChance
 from natsd.base.clock import SECOND_NS, SystemClock, Timers, to_ns
 from natsd.kernel import Road
+from natsd.keys.nkey import KEY_BYTES, render_public
 from natsd.net.alarm import Alarm
 from natsd.net.connection import Connection, Network
 from natsd.net.listener import ANY_HOSTS, Listener, bind, join_host_port
 from natsd.net.resets import Resets
 from natsd.protocol.errors import SERVER_SHUTDOWN
 from natsd.protocol.info import Info
-from natsd.protocol.server_id import KEY_BYTES, render_server_id
 from natsd.server.options import MAX_PAYLOAD_WARNING, split_host_port
-from natsd.session.credentials import Credentials
 from natsd.session.roster import Roster, Rules
 from natsd.session.session import Session
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
 
+    from natsd.accounts.permissions import Rights
+    from natsd.accounts.users import User
     from natsd.base.chance import Chance
     from natsd.base.clock import Clock
     from natsd.base.log import Log
@@ -60,7 +62,7 @@ class Server:
         self.timers = Timers(self.clock)
         chance = chance or SystemChance()
         self.chance: Chance = chance
-        self.id = render_server_id(chance.take(KEY_BYTES))
+        self.id = render_public("server", chance.take(KEY_BYTES))
         self.name = options.server_name or self.id
         self.host = options.host or "0.0.0.0"
         self.port = options.port
@@ -103,12 +105,12 @@ class Server:
         rules.ping_interval_ns = to_ns(options.ping_interval_s)
         rules.ping_max = options.ping_max
         rules.auth_timeout_ns = to_ns(options.auth_timeout_s)
-        credentials = Credentials(token=options.token, user=options.user, password=options.password)
+        credentials = self._make_credentials()
         info = Info(
             self.id,
             self.name,
             headers=rules.headers,
-            auth_required=credentials.required,
+            auth_required=credentials.announced,
             max_payload=options.max_payload,
         )
         return Roster(
@@ -122,6 +124,28 @@ class Server:
             timers=self.timers,
             chance=self.chance,
             log=self.log,
+            accounts=self.accounts,
+        )
+
+    def _make_credentials(self) -> Credentials:
+        options = self.options
+        users: list[tuple[User, Rights | None]] = []
+        for user in options.check_users():
+            if user.account and user.account not in self.accounts:
+                self.accounts[user.account] = Account(user.account, self.road)
+            rights = None
+            if user.permissions is not None:
+                from natsd.accounts.permissions import Rights
+
+                rights = Rights(user.permissions, self.road)
+            users.append((user, rights))
+        return Credentials(
+            token=options.token,
+            user=options.user,
+            password=options.password,
+            users=users,
+            no_auth_user=options.no_auth_user,
+            salt=self.chance.take(16),
         )
 
     @property
@@ -152,7 +176,7 @@ class Server:
         loop = asyncio.get_running_loop()
         if options.max_payload > MAX_PAYLOAD_WARNING:
             log.warn(f"max_payload is {options.max_payload}: over {MAX_PAYLOAD_WARNING} bytes performance suffers")
-        if options.password:
+        if self.roster.credentials.plaintext:
             log.warn("Plaintext passwords detected, use nkeys or bcrypt")
         sock = bind(self.host, max(options.port, 0))
         self.port = int(sock.getsockname()[1])

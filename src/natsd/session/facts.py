@@ -11,6 +11,7 @@ from natsd.protocol.errors import quoted
 
 if TYPE_CHECKING:
     from natsd.accounts.account import Account
+    from natsd.auth.credentials import Admission
     from natsd.kernel import Inbound, Outbound, Subscription
     from natsd.protocol.connect import Connect
     from natsd.session.roster import Roster
@@ -22,6 +23,7 @@ class Facts:
     __slots__ = (
         "account",
         "active_ns",
+        "admitted",
         "cid",
         "connect",
         "connected",
@@ -38,11 +40,14 @@ class Facts:
         "subs",
     )
 
+    connection_type = "STANDARD"
+    """By which of the ways in it came that users may be bound to."""
     kind = "Client"
     type = "nats"
 
     account: Account
     active_ns: int
+    admitted: Admission
     cid: int
     connect: Connect
     connected: bool
@@ -69,7 +74,10 @@ class Facts:
             about = ":".join(part for part in parts if part)
             if about:
                 label += f" - {quoted(about.encode())}"
-            who = f"user:{self.user}" if self.user else "token" if self.connect.token else ""
+            nkey = self.admitted.nkey
+            who = (
+                f"nkey:{nkey}" if nkey else f"user:{self.user}" if self.user else "token" if self.connect.token else ""
+            )
             if who:
                 label += f" - {quoted(f'{self.account.name}/{who}'.encode())}"
         return label
@@ -88,7 +96,7 @@ class Facts:
 
     @property
     def user(self) -> str:
-        return self.connect.user
+        return self.admitted.nkey or self.admitted.user or self.connect.user
 
     @property
     def account_name(self) -> str:

@@ -9,14 +9,15 @@ from natsd.base.clock import SECOND_NS
 from natsd.protocol.connect import Connect
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Protocol
 
     from natsd.accounts.account import Account
+    from natsd.auth.credentials import Credentials
     from natsd.base.chance import Chance
     from natsd.base.clock import Clock, Timers
     from natsd.kernel import Road
     from natsd.protocol.info import Info
-    from natsd.session.credentials import Credentials
     from natsd.session.session import Session
 
     class Log(Protocol):
@@ -111,6 +112,7 @@ class Roster:
 
     __slots__ = (
         "account",
+        "accounts",
         "bare",
         "chance",
         "clock",
@@ -147,9 +149,11 @@ class Roster:
         timers: Timers,
         chance: Chance,
         log: Log,
+        accounts: Mapping[str, Account] | None = None,
     ) -> None:
         self.road = road
         self.account = account
+        self.accounts: Mapping[str, Account] = {} if accounts is None else accounts
         self.system_account = system_account
         self.info = info
         self.rules = rules

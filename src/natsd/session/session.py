@@ -16,8 +16,11 @@ from __future__ import annotations
 from sys import intern
 from typing import TYPE_CHECKING, Any
 
+from natsd.accounts.replies import Replies
+from natsd.auth.credentials import ANYBODY
 from natsd.base.clock import SECOND_NS
 from natsd.kernel import Inbound, Outbound, Subscription
+from natsd.keys.nkey import NONCE_BYTES, render_nonce
 from natsd.protocol import errors
 from natsd.protocol import ops as op
 from natsd.protocol.connect import Connect
@@ -28,6 +31,7 @@ from natsd.subjects.valid import RESERVED_QUEUE, count_tokens, may_subscribe
 if TYPE_CHECKING:
     from typing import Protocol
 
+    from natsd.auth.credentials import Admission
     from natsd.base.clock import Timer
     from natsd.protocol.errors import Refusal
     from natsd.session.roster import Roster
@@ -67,7 +71,7 @@ _OK = b"+OK\r\n"
 class Session(Facts):
     """One client."""
 
-    __slots__ = ("auth_timer", "had_pong", "ping_timer", "pings_out", "wire")
+    __slots__ = ("auth_timer", "entered", "had_pong", "nonce", "ping_timer", "pings_out", "replies", "wire")
 
     def __init__(self, roster: Roster, wire: Wire, ip: str, port: int, fd: int = -1) -> None:
         self.roster = roster
@@ -85,6 +89,10 @@ class Session(Facts):
         self.pings_out = 0
         self.connect = roster.bare
         self.connected = False
+        self.admitted = ANYBODY
+        self.entered = False  # by credentials, or as the user of those who say nothing
+        self.nonce = render_nonce(roster.chance.take(NONCE_BYTES)) if roster.credentials.needs_nonce else ""
+        self.replies: Replies | None = None
         self.had_pong = False
         self.reason = ""
         self.subs: dict[bytes, Subscription] = {}
@@ -99,7 +107,9 @@ class Session(Facts):
         """Greet the client; then it is admitted, or told that there are too many already."""
         roster = self.roster
         self._debug("Client connection created")
-        self.outbound.append(roster.info.render(self.cid, self.ip, max_payload=self.account.max_payload))
+        self.outbound.append(
+            roster.info.render(self.cid, self.ip, max_payload=self.account.max_payload, nonce=self.nonce)
+        )
         if not roster.admit(self):
             roster.error_seldom(self.label, errors.MAX_CONNECTIONS.text)
             self._refuse(errors.MAX_CONNECTIONS)
@@ -199,6 +209,17 @@ class Session(Facts):
             self._notice(f"Slow Consumer Detected: {text}")
         self.close(errors.SLOW_CONSUMER_DEADLINE)
 
+    def on_replies(self) -> None:
+        """The connection was given messages that ask for a reply, and may be allowed to."""
+        if self.replies is not None and self.outbound.replies:
+            self.replies.note(self.outbound.replies)
+            self.outbound.replies = []
+
+    def may_reply(self, subject: bytes) -> bool:
+        """Whether a message that the user's rules do not permit answers one the connection was given."""
+        self.on_replies()
+        return self.replies is not None and self.replies.spend(subject)
+
     def on_unsubscribed(self, sub: Subscription) -> None:
         """A subscription had its last message."""
         if self.subs.get(sub.sid) is sub:
@@ -211,10 +232,9 @@ class Session(Facts):
         rules = roster.rules
         subs = self.subs
         self.active_ns = roster.clock.now_ns()
-        if queue == RESERVED_QUEUE:
-            self._say_err(errors.subscribe_denied(subject, queue))
-            about = f"Subject {errors.quoted(subject)}, Queue: {errors.quoted(queue)}, SID {_text(sid)}"
-            self._error(f"Subscription Violation - {about}")
+        rights = self.admitted.rights
+        if queue == RESERVED_QUEUE or (rights is not None and not rights.may_subscribe(subject, queue)):
+            self._refuse_subscription(subject, queue, sid)
             return
         if 0 < rules.max_sub_tokens < count_tokens(subject):
             self._say_err(errors.too_many_tokens(subject))
@@ -233,10 +253,17 @@ class Session(Facts):
                 self._refuse(errors.INVALID_SUBJECT)
                 return
             sub = Subscription(subject, sid, queue, self.outbound)
+            if rights is not None:
+                sub.filter = rights.filter(subject, queue)
             subs[sid] = sub
             self.account.sublist.insert(sub)
         if self.connect.verbose:
             self._say(_OK)
+
+    def _refuse_subscription(self, subject: bytes, queue: bytes | None, sid: bytes) -> None:
+        self._say_err(errors.subscribe_denied(subject, queue))
+        group = "" if queue is None else f", Queue: {errors.quoted(queue)}"
+        self._error(f"Subscription Violation - Subject {errors.quoted(subject)}{group}, SID {_text(sid)}")
 
     def _unsubscribe(self, sid: bytes, limit: int) -> None:
         self.active_ns = self.roster.clock.now_ns()
@@ -280,6 +307,7 @@ class Session(Facts):
                 self.cid,
                 self.ip,
                 max_payload=account.max_payload,
+                nonce=self.nonce,
                 connect_info=connect_info,
                 remote_account=account.name if connect_info else "",
                 is_system_account=connect_info and account is roster.system_account,
@@ -304,9 +332,10 @@ class Session(Facts):
         connect.version = intern(connect.version)
         self.connect = connect
         self.connected = True
-        if again:
+        if again or self.entered:
             self._drop_subscriptions()
-        if not roster.credentials.admit(connect) or connect.account or connect.new_account:
+        admission = roster.credentials.admit(connect, self.connection_type, self.nonce)
+        if admission is None or connect.account or connect.new_account or not self._enter(admission):
             self._refuse_login()
             return
         if not 0 <= connect.protocol <= 1:
@@ -330,9 +359,48 @@ class Session(Facts):
         if connect.verbose:
             self._say(_OK)
 
+    def _enter(self, admission: Admission) -> bool:
+        """Bind the connection to its account and its rights. False where there is no such account."""
+        roster = self.roster
+        account = roster.accounts.get(admission.account) if admission.account else roster.account
+        if account is None:
+            return False
+        inbound, outbound = self.inbound, self.outbound
+        if account is not self.account:
+            self._drop_subscriptions()
+            self.account.connections -= 1
+            account.connections += 1
+            self.account = account
+            inbound.sublist = account.sublist
+        rights = admission.rights
+        responses = None if rights is None else rights.responses
+        self.admitted = admission
+        self.entered = roster.credentials.required
+        inbound.publish_check = rights.may_publish if rights is not None and rights.limits_publish else None
+        if rights is None or responses is None:
+            self.replies = inbound.reply_check = outbound.replies = None
+        else:
+            self.replies = Replies(rights, responses, roster.clock)
+            inbound.reply_check = self.may_reply
+            outbound.replies = []
+        return True
+
+    def _enter_early(self) -> None:
+        # Without a CONNECT there is nothing to go by but that nothing was said.
+        admission = None
+        if self.roster.credentials.no_auth_user:
+            admission = self.roster.credentials.admit(Connect(), self.connection_type, self.nonce)
+        if admission is None or not self._enter(admission):
+            self._refuse_login()
+            return
+        if self.auth_timer is not None:
+            self.auth_timer.cancel()
+            self.auth_timer = None
+        self.inbound.gate = False
+
     def _take_rare(self, code: int, item: tuple[Any, ...]) -> None:
         if code == op.EARLY:
-            self._refuse_login()
+            self._enter_early()
         elif code == op.DENIED:
             self._say_err(errors.publish_denied(item[1]))
             self._error(f"Publish Violation - Subject {errors.quoted(item[1])}")
@@ -366,7 +434,9 @@ class Session(Facts):
     def _refuse_login(self) -> None:
         connect = self.connect
         about = ""
-        if connect.user:
+        if connect.nkey:
+            about = f" - Nkey {errors.quoted(connect.nkey.encode())}"
+        elif connect.user:
             about = f" - User {errors.quoted(connect.user.encode())}"
         elif connect.token:
             about = ' - Token "[REDACTED]"'

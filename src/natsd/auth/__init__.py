@@ -1,0 +1,1 @@
+"""Who is this: credentials of every kind, and the one door that all connections come in by."""

@@ -1,0 +1,1 @@
+"""Keys: how nkeys are written, and what was signed with them."""
