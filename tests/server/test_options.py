@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from natsd.base.errors import OptionsError
+from natsd.base.tls_options import TlsOptions
 from natsd.server.options import Options, split_host_port
 
 
@@ -28,6 +29,12 @@ def test_monitoring_listens_where_clients_do_unless_told_otherwise() -> None:
     assert Options(host="::1", http_host="127.0.0.1").http_host == "127.0.0.1"
 
 
+def test_whoever_authenticates_after_a_handshake_has_the_time_for_both() -> None:
+    assert Options(tls=TlsOptions(timeout_s=5)).auth_timeout_s == 6
+    assert Options(tls=TlsOptions()).auth_timeout_s == 3
+    assert Options(tls=TlsOptions(), auth_timeout_s=1).auth_timeout_s == 1
+
+
 def test_every_option_can_be_listed() -> None:
     assert Options(port=7).as_dict()["port"] == 7
     assert set(Options().as_dict()) == set(Options.__slots__)
@@ -45,6 +52,9 @@ def test_every_option_can_be_listed() -> None:
         ({"password": "x"}, "needs a user"),
         ({"server_name": "two words"}, "cannot contain spaces"),
         ({"client_advertise": "host:port"}, "no host:port"),
+        ({"https_port": -1}, "https_port -1 needs TLS"),
+        ({"https_port": 1, "http_port": 2}, "http_port 2 and https_port 1 exclude each other"),
+        ({"tls": TlsOptions()}, "cert_file is missing"),
     ],
 )
 def test_what_cannot_be_is_refused(wrong: dict[str, Any], text: str) -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from natsd.base.errors import OptionsError
 
+if TYPE_CHECKING:
+    from natsd.base.tls_options import TlsOptions
+
+AUTH_TIMEOUT_S = 2.0
 MAX_PAYLOAD_WARNING = 8 << 20
 """A max_payload above this is allowed and warned of."""
 
@@ -14,6 +18,7 @@ class Options:
     """What can be set. Intervals are in seconds; port -1 means any free one; a limit of 0 means none.
 
     max_connections is the exception: 0 stands for its default, and with -1 nobody is let in.
+    auth_timeout_s: 0 for 2 s, or a second more than the TLS time-out. tls: None for none.
     mappings: by source, a destination, or one or a list of `{"destination": subject, "weight": percent}`.
     """
 
@@ -24,6 +29,7 @@ class Options:
         "host",
         "http_host",
         "http_port",
+        "https_port",
         "lame_duck_duration_s",
         "lame_duck_grace_period_s",
         "log_file",
@@ -46,6 +52,7 @@ class Options:
         "port",
         "ports_file_dir",
         "server_name",
+        "tls",
         "token",
         "trace",
         "user",
@@ -64,6 +71,7 @@ class Options:
         token: str = "",
         http_host: str = "",
         http_port: int = 0,
+        https_port: int = 0,
         pid_file: str = "",
         ports_file_dir: str = "",
         log_file: str = "",
@@ -79,7 +87,7 @@ class Options:
         ping_interval_s: float = 120.0,
         ping_max: int = 2,
         write_deadline_s: float = 10.0,
-        auth_timeout_s: float = 2.0,
+        auth_timeout_s: float = 0.0,
         lame_duck_duration_s: float = 120.0,
         lame_duck_grace_period_s: float = 10.0,
         no_header_support: bool = False,
@@ -87,6 +95,7 @@ class Options:
         max_traced_msg_len: int = 0,
         max_closed_clients: int = 10000,
         mappings: dict[str, Any] | None = None,
+        tls: TlsOptions | None = None,
     ) -> None:
         self.host = host
         self.port = port
@@ -97,6 +106,7 @@ class Options:
         self.token = token
         self.http_host = http_host or host
         self.http_port = http_port
+        self.https_port = https_port
         self.pid_file = pid_file
         self.ports_file_dir = ports_file_dir
         self.log_file = log_file
@@ -112,7 +122,9 @@ class Options:
         self.ping_interval_s = ping_interval_s
         self.ping_max = ping_max
         self.write_deadline_s = write_deadline_s
-        self.auth_timeout_s = auth_timeout_s
+        self.tls = tls
+        # A client has to have its handshake behind it before it can say who it is.
+        self.auth_timeout_s = auth_timeout_s or (tls.timeout_s + 1.0 if tls is not None else AUTH_TIMEOUT_S)
         self.lame_duck_duration_s = lame_duck_duration_s
         self.lame_duck_grace_period_s = lame_duck_grace_period_s
         self.no_header_support = no_header_support
@@ -123,10 +135,14 @@ class Options:
 
     def check(self) -> None:
         """Raises OptionsError for what cannot be."""
-        for name in ("port", "http_port"):
+        for name in ("port", "http_port", "https_port"):
             port = getattr(self, name)
             if not -1 <= port <= 65535:
                 raise OptionsError(f"{name} {port} is not between -1 and 65535")
+        if self.http_port and self.https_port:
+            raise OptionsError(f"http_port {self.http_port} and https_port {self.https_port} exclude each other")
+        if self.https_port and self.tls is None:
+            raise OptionsError(f"https_port {self.https_port} needs TLS: a certificate and its key")
         if self.max_payload > self.max_pending:
             raise OptionsError(
                 f"max_payload ({self.max_payload}) cannot be higher than max_pending ({self.max_pending})"
@@ -140,6 +156,8 @@ class Options:
             raise OptionsError("server name cannot contain spaces")
         if self.client_advertise:
             split_host_port(self.client_advertise, self.port)
+        if self.tls is not None:
+            self.tls.check()
         if self.mappings:
             from natsd.accounts.mappings import parse_mappings
 
