@@ -77,6 +77,7 @@ class ClosedConnection:
         "start_wall_ns",
         "stop_wall_ns",
         "subscriptions",
+        "tls",
         "type",
         "user",
         "version",
@@ -102,6 +103,7 @@ class ClosedConnection:
         self.version = session.version
         self.account_name = session.account_name
         self.user = session.user
+        self.tls = session.tls
         self.reason = reason
         self.stop_wall_ns = stop_wall_ns
 
