@@ -17,6 +17,23 @@ READ_BYTES = 262144
 _READABLE = select.POLLIN | select.POLLHUP | select.POLLERR
 
 
+class TlsFiles:
+    """What TLS is done with: PEM files, empty where there is none. `first`: the handshake comes before INFO."""
+
+    __slots__ = ("ca_file", "cert_file", "first", "key_file")
+
+    def __init__(self, *, cert_file: str = "", key_file: str = "", ca_file: str = "", first: bool = False) -> None:
+        self.cert_file = cert_file
+        self.key_file = key_file
+        self.ca_file = ca_file
+        self.first = first
+
+    @property
+    def wanted(self) -> bool:
+        """Whether TLS is asked for, and not only done where the server asks."""
+        return bool(self.cert_file or self.ca_file or self.first)
+
+
 class Transport:
     """A connected socket. Socket errors come out as OSError, the peer's end as EOFError."""
 
@@ -83,6 +100,10 @@ class Transport:
                         take(arrived)
                 elif not writable:
                     raise TimeoutError(f"nothing could be sent for {stall_s:g} s") from None
+
+    def release(self) -> socket.socket:
+        """The socket, for somebody else to go on with."""
+        return self._sock
 
     def close(self) -> None:
         self._sock.close()

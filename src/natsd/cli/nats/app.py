@@ -80,6 +80,10 @@ def _show_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
         ctx.exit()
 
 
+SWITCHES = {"--tlsfirst": "tls_first"}
+"""Switches whose name in the settings is not that of the flag."""
+
+
 def global_flags(outermost: bool) -> list[click.Parameter]:
     """The flags every command takes. At the outermost level they look into the environment and show in the help."""
     rows: list[tuple[tuple[str, ...], str, str, Any, str]] = [
@@ -87,6 +91,9 @@ def global_flags(outermost: bool) -> list[click.Parameter]:
         (("--user",), "NATS_USER", "USER", None, "User name; without a password it is sent as a token."),
         (("--password",), "NATS_PASSWORD", "PASSWORD", None, "Password of the user."),
         (("--token",), "NATS_TOKEN", "TOKEN", None, "Authentication token."),
+        (("--tlscert", "tls_cert"), "NATS_CERT", "FILE", None, "Certificate to show to the server (PEM)."),
+        (("--tlskey", "tls_key"), "NATS_KEY", "FILE", None, "Private key to it (PEM)."),
+        (("--tlsca", "tls_ca"), "NATS_CA", "FILE", None, "Authorities that servers' certificates may be of (PEM)."),
         (("--connection-name",), "", "NAME", None, "Name of the connection as the server shows it."),
         (
             ("--timeout", "timeout_ns"),
@@ -111,12 +118,19 @@ def global_flags(outermost: bool) -> list[click.Parameter]:
         for names, variable, metavar, kind, text in rows
     ]
     for name, text in (
+        ("--tlsfirst", "Do the TLS handshake before the server says anything."),
         ("--no-context", "Accepted for compatibility; there are no contexts yet."),
         ("--trace", "Show connects, disconnects and asynchronous errors."),
     ):
         flags.append(
             click.Option(
-                (name,), is_flag=True, default=None, expose_value=False, callback=_keep, help=text, hidden=not outermost
+                (name, SWITCHES.get(name, name[2:].replace("-", "_"))),
+                is_flag=True,
+                default=None,
+                expose_value=False,
+                callback=_keep,
+                help=text,
+                hidden=not outermost,
             )
         )
     return flags
