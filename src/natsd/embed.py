@@ -46,10 +46,11 @@ class Server(WholeServer):
         Raises natsd.base.errors.ListenError, and OSError where the ports file cannot be written.
         """
         options = self.options
-        if options.http_port:
+        if options.http_port or options.https_port:
             from natsd.monitor.site import Site
 
-            self._site = Site(self, self.log, options.http_host, options.http_port)
+            tls = options.tls if options.https_port else None
+            self._site = Site(self, self.log, options.http_host, options.https_port or options.http_port, tls)
             await self._site.start()
             self.monitor_url = self._site.url
         try:
@@ -63,9 +64,9 @@ class Server(WholeServer):
         if self.options.ports_file_dir:
             from natsd.server.ports_file import PortsFile, urls
 
-            listing = {"nats": urls("nats", self.host, self.port)}
+            listing = {"nats": urls(self.scheme, self.host, self.port)}
             if self._site is not None:
-                listing["monitoring"] = urls("http", self._site.host, self._site.port)
+                listing["monitoring"] = urls(self._site.scheme, self._site.host, self._site.port)
             ports_file = PortsFile(self.options.ports_file_dir)
             ports_file.write(listing)
             self._ports_file = ports_file

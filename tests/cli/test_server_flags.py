@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from natsd.base.tls_options import TlsOptions
 from natsd.cli.server_flags import FLAGS, LATER, CommandLine, FlagError, parse, parse_int, usage
 
 
@@ -129,6 +130,18 @@ def test_what_cannot_be_understood_is_refused_in_go_s_words(args: str, text: str
     with pytest.raises(FlagError) as refused:
         parse(args.split())
     assert str(refused.value) == text
+
+
+def test_the_flags_of_tls_make_one_option() -> None:
+    found = parse("-tlscert c.pem -tlskey k.pem -tlsverify -tlscacert a.pem".split()).options["tls"]
+    assert isinstance(found, TlsOptions)
+    assert (found.cert_file, found.key_file, found.ca_file, found.verify) == ("c.pem", "k.pem", "a.pem", True)
+    assert "tls" in parse(["--tls"]).options
+
+
+@pytest.mark.parametrize("args", ["-tls=false", "-tls=false -tlscert c.pem -tlskey k.pem", "-tlscert c.pem -tls=false"])
+def test_tls_can_be_switched_off_whatever_else_is_said(args: str) -> None:
+    assert parse(args.split()).options == {}
 
 
 @pytest.mark.parametrize("name", sorted(LATER))

@@ -15,6 +15,8 @@ from natsd.client.errors import (
     Timeout,
     TlsRequired,
 )
+from natsd.client.transport import TlsFiles
+from natsd.client.url import parse_urls
 
 if TYPE_CHECKING:
     from tests.client.conftest import World
@@ -105,8 +107,23 @@ def test_an_error_that_comes_with_the_end_of_the_connection_is_told(world: World
 
 def test_a_server_that_wants_tls_is_not_spoken_to_in_the_clear(world: World) -> None:
     world.info["tls_required"] = True
-    with pytest.raises(TlsRequired):
-        world.connected(user="u", password="secret")
+    connection = world.connection(user="u", password="secret")
+
+    def fail(*_: Any) -> Any:
+        raise ConnectionError("tls: no")
+
+    connection._secure = fail  # type: ignore[method-assign]
+    with pytest.raises(NoServers):
+        connection.connect()
+    assert b"secret" not in world.server.written
+
+
+@pytest.mark.parametrize("url, files", [("tls://h", TlsFiles()), ("h", TlsFiles(ca_file="ca.pem"))])
+def test_who_wants_tls_does_not_do_without(world: World, url: str, files: TlsFiles) -> None:
+    connection = world.connection(user="u", password="secret", tls=files)
+    connection.servers = parse_urls(url)
+    with pytest.raises(TlsRequired, match="secure connection not available"):
+        connection.connect()
     assert b"secret" not in world.server.written
 
 

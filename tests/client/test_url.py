@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from natsd.client.errors import BadUrl, TlsRequired
+from natsd.client.errors import BadUrl
 from natsd.client.url import parse_url, parse_urls
 
 
@@ -49,17 +49,17 @@ def test_credentials(text: str, user: str, password: str, token: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "nats://", "h:0", "h:65536", "h:x", "h:+1", "h:123456", "[::1", "[::1]x", "ftp://h"]
+    "text", ["", "nats://", "h:0", "h:65536", "h:x", "h:+1", "h:123456", "[::1", "[::1]x", "ftp://h", "wss://h"]
 )
 def test_an_address_that_cannot_be_is_refused(text: str) -> None:
     with pytest.raises(BadUrl):
         parse_url(text)
 
 
-@pytest.mark.parametrize("text", ["tls://h", "wss://h"])
-def test_tls_is_not_there_yet(text: str) -> None:
-    with pytest.raises(TlsRequired):
-        parse_url(text)
+def test_an_address_may_ask_for_tls() -> None:
+    server = parse_url("TLS://u:p@h:1")
+    assert (server.tls, server.address, server.name, server.user) == (True, "tls://h:1", "h", "u")
+    assert not parse_url("h").tls and not parse_url("nats://h").tls
 
 
 def test_a_password_is_not_repeated_in_an_error() -> None:

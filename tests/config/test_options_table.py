@@ -13,7 +13,7 @@ from natsd.config.configuration import FINISHERS, KINDS, NOT_ATTRIBUTES
 from natsd.config.document import KIND_NAMES, LISTED, render
 from natsd.config.option import Option
 from natsd.config.options_table import OPTIONS
-from natsd.server.options import Options
+from natsd.server.options import AUTH_TIMEOUT_S, Options
 
 ROOT = Path(__file__).resolve().parents[2]
 FROM_BLOCKS = {"user", "password", "token", "auth_timeout_s", "users", "auth_callout", "proxy_required"}
@@ -36,9 +36,8 @@ def test_defaults_are_those_of_options() -> None:
         if option.default is not None and option.sets[0] not in NOT_ATTRIBUTES:
             ours = defaults[option.sets[0]]
             assert (ours or None) == (option.default or None), option.name
-    assert [option.default for option in BLOCKS["authorization"] if option.name == "timeout"] == [
-        defaults["auth_timeout_s"]
-    ]
+    assert defaults["auth_timeout_s"] == 0  # it stands for this, or a second more than TLS has
+    assert [option.default for option in BLOCKS["authorization"] if option.name == "timeout"] == [AUTH_TIMEOUT_S]
 
 
 def test_flags_set_what_the_table_says() -> None:
@@ -54,10 +53,11 @@ def test_flags_set_what_the_table_says() -> None:
 
 def test_flags_of_options_are_in_the_table() -> None:
     without_key = {"show_help", "show_version", "check_config", "config_file", "user", "password", "token"}
+    tls = {"tls", "tlscert", "tlskey", "tlsverify", "tlscacert"}  # keys of the tls block
     shortcuts = {"debug_and_trace", "verbose_trace", "debug_and_verbose_trace"}
     flags = {name for option in OPTIONS for name in option.flag.split()}
     for flag in FLAGS:
-        assert flag.sets in without_key | shortcuts or set(flag.names) <= flags, flag.names
+        assert flag.sets in without_key | shortcuts or set(flag.names) <= tls or set(flag.names) <= flags, flag.names
 
 
 @pytest.mark.parametrize("table", ALL_TABLES, ids=lambda name: name or "top")

@@ -29,6 +29,7 @@ class FakeConnection:
         self.in_msgs = self.in_bytes = self.out_msgs = self.out_bytes = 0
         self.name = self.lang = self.version = self.user = ""
         self.account_name = GLOBAL
+        self.tls: Any = None
         self.subs: dict[bytes, Subscription] = {}
         self._subscriptions: int | None = None
         for name, value in known.items():

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from natsd.base.errors import OptionsError
+from natsd.base.tls_options import TlsOptions
 from natsd.server.options import Options, split_host_port
 
 
@@ -26,6 +27,12 @@ def test_the_defaults_are_those_of_the_go_server_and_pass_the_check() -> None:
 def test_monitoring_listens_where_clients_do_unless_told_otherwise() -> None:
     assert Options(host="::1").http_host == "::1"
     assert Options(host="::1", http_host="127.0.0.1").http_host == "127.0.0.1"
+
+
+def test_whoever_authenticates_after_a_handshake_has_the_time_for_both() -> None:
+    assert Options(tls=TlsOptions(timeout_s=5)).auth_timeout_s == 6
+    assert Options(tls=TlsOptions()).auth_timeout_s == 3
+    assert Options(tls=TlsOptions(), auth_timeout_s=1).auth_timeout_s == 1
 
 
 def test_every_option_can_be_listed() -> None:
@@ -50,6 +57,9 @@ def test_every_option_can_be_listed() -> None:
         ({"users": [{"user": "a"}, {"user": "a", "account": "B"}]}, "two users have the same name"),
         ({"users": [{"user": "a", "permissions": {"publish": "a..b"}}]}, "not a valid subject"),
         ({"users": [{"user": "a"}], "default_permissions": {"subscribe": "a b c"}}, "not a valid subject"),
+        ({"https_port": -1}, "https_port -1 needs TLS"),
+        ({"https_port": 1, "http_port": 2}, "http_port 2 and https_port 1 exclude each other"),
+        ({"tls": TlsOptions()}, "cert_file is missing"),
     ],
 )
 def test_what_cannot_be_is_refused(wrong: dict[str, Any], text: str) -> None:

@@ -41,6 +41,7 @@ FLAGS = [
     Flag("n name server_name", "text", "server_name", "Server", "name", "Name of this server (its ID)"),
     Flag("P pid", "text", "pid_file", "Server", "file", "Write the process ID to this file"),
     Flag("m http_port", "int", "http_port", "Server", "port", "Serve monitoring pages on this port, -1 for any"),
+    Flag("ms https_port", "int", "https_port", "Server", "port", "Serve them under TLS on this port instead"),
     Flag(
         "ports_file_dir", "text", "ports_file_dir", "Server", "dir", "Write nats-server_<pid>.ports with all URLs here"
     ),
@@ -59,13 +60,18 @@ FLAGS = [
     Flag("user", "text", "user", "Access", "name", "User that clients have to give"),
     Flag("pass", "text", "password", "Access", "password", "Password that clients have to give"),
     Flag("auth", "text", "token", "Access", "token", "Token that clients have to give"),
+    Flag("tls", "bool", "tls", "TLS", "", "Clients have to use TLS; false switches it off for good"),
+    Flag("tlscert", "text", "tls_cert_file", "TLS", "file", "Certificate of this server (PEM)"),
+    Flag("tlskey", "text", "tls_key_file", "TLS", "file", "Private key to it (PEM)"),
+    Flag("tlsverify", "bool", "tls_verify", "TLS", "", "Clients have to show a certificate, too"),
+    Flag("tlscacert", "text", "tls_ca_file", "TLS", "file", "Who has to have signed it (PEM)"),
     Flag("h help", "bool", "show_help", "Other", "", "Show this text"),
     Flag("v version", "bool", "show_version", "Other", "", "Show the version; with debugging on, also what it runs on"),
 ]
 
 LATER = frozenset(
-    "ms https_port sl signal s syslog r remote_syslog log_size_limit js jetstream sd store_dir"
-    " tls tlscert tlskey tlsverify tlscacert help_tls"
+    "sl signal s syslog r remote_syslog log_size_limit js jetstream sd store_dir"
+    " help_tls"
     " routes cluster cluster_listen cluster_name cluster_advertise no_advertise connect_retries profile".split()
 )
 """Flags of the Go server that have no effect to offer here yet: refused by name, not as unknown."""
@@ -95,7 +101,18 @@ class CommandLine:
             if shortcut in values:
                 chosen = values.pop(shortcut)
                 values.update((target, chosen) for target in targets)
+        take_tls(values)
         self.options = values
+
+
+def take_tls(values: dict[str, object]) -> None:
+    """The flags of TLS become the one option of that name."""
+    given = {name.removeprefix("tls_"): values.pop(name) for name in list(values) if name.startswith("tls_")}
+    wanted = values.pop("tls", None)
+    if wanted or (given and wanted is None):
+        from natsd.base.tls_options import TlsOptions
+
+        values["tls"] = TlsOptions(**given)  # type: ignore[arg-type]
 
 
 def parse_bool(text: str) -> bool:

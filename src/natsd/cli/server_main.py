@@ -263,10 +263,11 @@ class Program:
 
     async def start_monitoring(self) -> None:
         options = self.options
-        if options.http_port:
+        if options.http_port or options.https_port:
             from natsd.monitor.site import Site
 
-            self.site = Site(self.server, self.log, options.http_host, options.http_port)
+            tls = options.tls if options.https_port else None
+            self.site = Site(self.server, self.log, options.http_host, options.https_port or options.http_port, tls)
             try:
                 await self.site.start()
             except ListenError as error:
@@ -289,9 +290,9 @@ class Program:
             return
         from natsd.server.ports_file import PortsFile, urls
 
-        listing = {"nats": urls("nats", self.server.host, self.server.port)}
+        listing = {"nats": urls(self.server.scheme, self.server.host, self.server.port)}
         if self.site is not None:
-            listing["monitoring"] = urls("http", self.site.host, self.site.port)
+            listing["monitoring"] = urls(self.site.scheme, self.site.host, self.site.port)
         self.ports_file = PortsFile(folder)
         try:
             self.ports_file.write(listing)

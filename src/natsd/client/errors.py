@@ -72,9 +72,13 @@ class HeadersUnsupported(ClientError):
 
 
 class TlsRequired(ClientError):
-    """The server or the address wants TLS."""
+    """TLS is wanted and not to be had."""
 
-    text = "nats: secure connection required"
+    text = "nats: secure connection not available"
+
+
+class BadTlsFile(ClientError):
+    """A certificate or key that cannot be used."""
 
 
 class ProtocolBroken(ClientError):

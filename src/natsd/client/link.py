@@ -29,7 +29,7 @@ from natsd.client.errors import (
     TlsRequired,
     error_of,
 )
-from natsd.client.transport import Transport, open_transport
+from natsd.client.transport import TlsFiles, Transport, open_transport
 from natsd.client.url import ServerUrl, parse_url, parse_urls
 
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ class Link:
         user: str = "",
         password: str = "",
         token: str = "",
+        tls: TlsFiles | None = None,
         timeout_s: float = 5.0,
         echo: bool = True,
         reconnect: bool = True,
@@ -85,6 +86,7 @@ class Link:
         self._scanner = scanner()
         self._name, self._version = name, version
         self._user, self._password, self._token = user, password, token
+        self._tls = tls or TlsFiles()
         self._timeout_s = timeout_s
         self._echo = echo
         self._may_reconnect = reconnect
@@ -145,13 +147,19 @@ class Link:
         self.last_error = None
         self._parting = ""
         self._is_greeted = False
+        is_secure = self._tls.first
         try:
+            if is_secure:
+                transport = self._transport = self._secure(transport, server, deadline)
             while not self._is_greeted:
                 self._read_greeting(transport, deadline)
-            if self.info.get("tls_required"):
-                raise TlsRequired("nats: the server requires TLS, which is not supported yet")
+            if not self._tls.first and (self.info.get("tls_required") or server.tls or self._tls.wanted):
+                if not (self.info.get("tls_required") or self.info.get("tls_available")):
+                    raise TlsRequired()
+                transport = self._transport = self._secure(transport, server, deadline)
+                is_secure = True
             self._pings = 1
-            transport.write(self._render_connect(server) + wire.PING, self._take, self._timeout_s)
+            transport.write(self._render_connect(server, is_secure) + wire.PING, self._take, self._timeout_s)
             while not self._pongs:
                 self._read_greeting(transport, deadline)
         except BaseException as problem:
@@ -182,11 +190,16 @@ class Link:
         except (OSError, EOFError, ClientError):
             pass
 
-    def _render_connect(self, server: ServerUrl) -> bytes:
+    def _secure(self, transport: Transport, server: ServerUrl, deadline: float) -> Transport:
+        from natsd.client.tls import secure
+
+        return secure(transport, server.name, self._tls, deadline - self._monotonic())
+
+    def _render_connect(self, server: ServerUrl, is_secure: bool) -> bytes:
         options: dict[str, object] = {
             "verbose": False,
             "pedantic": False,
-            "tls_required": False,
+            "tls_required": is_secure,
             "name": self._name,
             "lang": "python",
             "version": self._version,
@@ -344,7 +357,7 @@ class Link:
         for text in info.get("connect_urls") or ():
             try:
                 server = parse_url(str(text))
-            except (BadUrl, TlsRequired):
+            except BadUrl:
                 continue
             if server.authority not in known:
                 server.discovered = True

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import select
 import socket
+from time import monotonic
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,6 +16,23 @@ if TYPE_CHECKING:
 
 READ_BYTES = 262144
 _READABLE = select.POLLIN | select.POLLHUP | select.POLLERR
+
+
+class TlsFiles:
+    """What TLS is done with: PEM files, empty where there is none. `first`: the handshake comes before INFO."""
+
+    __slots__ = ("ca_file", "cert_file", "first", "key_file")
+
+    def __init__(self, *, cert_file: str = "", key_file: str = "", ca_file: str = "", first: bool = False) -> None:
+        self.cert_file = cert_file
+        self.key_file = key_file
+        self.ca_file = ca_file
+        self.first = first
+
+    @property
+    def wanted(self) -> bool:
+        """Whether TLS is asked for, and not only done where the server asks."""
+        return bool(self.cert_file or self.ca_file or self.first)
 
 
 class Transport:
@@ -31,10 +49,15 @@ class Transport:
 
     def read(self, timeout_s: float | None) -> bytes | None:
         """What has come, or None when nothing comes in time."""
-        data = self.read_now()
-        if data is None and self.wait(timeout_s)[0]:
+        deadline = None if timeout_s is None else monotonic() + timeout_s
+        while True:
             data = self.read_now()
-        return data
+            if data is not None:
+                return data
+            # Readable does not mean that there is something for us: under TLS it may be a session ticket.
+            left = None if deadline is None else deadline - monotonic()
+            if (left is not None and left <= 0) or not self.wait(left)[0]:
+                return None
 
     def read_now(self) -> bytes | None:
         """What has come already, or None."""
@@ -83,6 +106,10 @@ class Transport:
                         take(arrived)
                 elif not writable:
                     raise TimeoutError(f"nothing could be sent for {stall_s:g} s") from None
+
+    def release(self) -> socket.socket:
+        """The socket, for somebody else to go on with."""
+        return self._sock
 
     def close(self) -> None:
         self._sock.close()

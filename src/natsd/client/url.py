@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from natsd.client.errors import BadUrl, TlsRequired
+from natsd.client.errors import BadUrl
 
 DEFAULT_PORT = 4222
 DEFAULT_URL = "nats://127.0.0.1:4222"
@@ -11,22 +11,33 @@ DEFAULT_URL = "nats://127.0.0.1:4222"
 class ServerUrl:
     """One server: host, port and the credentials the address carries. A user without a password is a token."""
 
-    __slots__ = ("discovered", "host", "password", "port", "token", "user")
+    __slots__ = ("discovered", "host", "name", "password", "port", "tls", "token", "user")
 
     def __init__(
-        self, host: str, port: int = DEFAULT_PORT, user: str = "", password: str = "", token: str = ""
+        self,
+        host: str,
+        port: int = DEFAULT_PORT,
+        user: str = "",
+        password: str = "",
+        token: str = "",
+        *,
+        tls: bool = False,
+        name: str = "",
     ) -> None:
         self.host = host
         self.port = port
         self.user = user
         self.password = password
         self.token = token
+        self.tls = tls
+        self.name = name or host
+        """What the certificate has to be for."""
         self.discovered = False
 
     @property
     def address(self) -> str:
         """The address without credentials: ``nats://host:port``."""
-        return f"nats://{self.authority}"
+        return f"{'tls' if self.tls else 'nats'}://{self.authority}"
 
     @property
     def authority(self) -> str:
@@ -35,15 +46,13 @@ class ServerUrl:
 
 
 def parse_url(text: str) -> ServerUrl:
-    """Parse one address. Raises BadUrl, and TlsRequired for schemes that need TLS."""
+    """Parse one address. Raises BadUrl."""
     rest = text.strip()
-    scheme, found, after = rest.partition("://")
-    if found:
+    scheme, found_scheme, after = rest.partition("://")
+    if found_scheme:
         rest = after
         scheme = scheme.lower()
-        if scheme == "tls" or scheme == "wss":
-            raise TlsRequired(f'nats: TLS is not supported yet: "{without_secret(text)}"')
-        if scheme != "nats":
+        if scheme not in ("nats", "tls"):
             raise BadUrl(f'nats: unknown scheme in server address "{without_secret(text)}"')
     for mark in "/?#":
         rest = rest.partition(mark)[0]
@@ -55,7 +64,7 @@ def parse_url(text: str) -> ServerUrl:
         if not with_password:
             user, token = "", user
     host, port = _split_authority(authority, text)
-    return ServerUrl(host, port, user, password, token)
+    return ServerUrl(host, port, user, password, token, tls=bool(found_scheme) and scheme == "tls")
 
 
 def parse_urls(text: str) -> list[ServerUrl]:

@@ -437,14 +437,20 @@ cdef class Outbound:
         self.release()
         return 0
 
-    def take(self):
-        """Everything pending, for an owner that sends it another way."""
+    def take(self, Py_ssize_t most=-1):
+        """What is pending, for an owner that sends it another way: all of it, or `most` bytes."""
         cdef bytes data
+        cdef size_t n
         if self.nlent:
             self.own(0)
-        data = PyBytes_FromStringAndSize(self.buffer + self.start, self.end - self.start)
-        self.sent_bytes += self.end - self.start
-        self.release()
+        n = self.end - self.start
+        if 0 <= most < <Py_ssize_t> n:
+            n = most
+        data = PyBytes_FromStringAndSize(self.buffer + self.start, n)
+        self.sent_bytes += n
+        self.start += n
+        if self.start == self.end:
+            self.release()
         return data
 
     def close(self):

@@ -250,13 +250,15 @@ class Outbound:
         self._chunks = [data] if self.pending else []
         self._offset = start if self.pending else 0
 
-    def take(self) -> bytes:
-        """Everything pending, for an owner that sends it another way."""
-        data = b"".join(self._chunks)[self._offset :]
+    def take(self, most: int = -1) -> bytes:
+        """What is pending, for an owner that sends it another way: all of it, or `most` bytes."""
+        whole = b"".join(self._chunks)
+        end = len(whole) if most < 0 else min(self._offset + most, len(whole))
+        data = whole[self._offset : end]
         self.sent_bytes += len(data)
-        self._chunks = []
-        self._offset = 0
-        self.pending = 0
+        self.pending -= len(data)
+        self._chunks = [whole] if self.pending else []
+        self._offset = end if self.pending else 0
         return data
 
     def close(self) -> None:

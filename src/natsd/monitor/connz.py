@@ -137,6 +137,14 @@ def _row(connection: OpenView | ClosedView, now_ns: int, auth: bool, names: bool
         if text:
             row[key] = text
     account = connection.account_name
+    tls = connection.tls
+    if tls is not None:
+        row["tls_version"] = tls.version
+        row["tls_cipher_suite"] = tls.cipher
+        if auth and tls.certificate:
+            row["tls_peer_certs"] = [_peer_certificate(tls.certificate)]
+        if tls.first:
+            row["tls_first"] = True
     if auth:
         if connection.user:
             row["authorized_user"] = connection.user
@@ -152,6 +160,17 @@ def _row(connection: OpenView | ClosedView, now_ns: int, auth: bool, names: bool
     if auth and (account != GLOBAL or not stop_ns):
         row["name_tag"] = account
     return row
+
+
+def _peer_certificate(certificate: bytes) -> Document:
+    from hashlib import sha256
+
+    from natsd.base.der import public_key
+
+    return {
+        "spki_sha256": sha256(public_key(certificate)).hexdigest(),
+        "cert_sha256": sha256(certificate).hexdigest(),
+    }
 
 
 def _subject(sub: Subscription) -> str:

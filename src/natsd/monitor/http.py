@@ -22,6 +22,7 @@ from natsd.monitor.query import BadQuery, Query
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from socket import socket
+    from ssl import SSLContext
 
     from natsd.base.clock import Clock
     from natsd.base.log import Log
@@ -81,10 +82,15 @@ class Listener:
         self._server: asyncio.Server | None = None
         self._sweep: asyncio.TimerHandle | None = None
 
-    async def start(self, listening: socket) -> None:
-        """Begin to serve on a bound socket."""
+    async def start(self, listening: socket, context: SSLContext | None = None) -> None:
+        """Begin to serve on a bound socket, with a context under TLS."""
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: Visitor(self), sock=listening)
+        self._server = await loop.create_server(
+            lambda: Visitor(self),
+            sock=listening,
+            ssl=context,
+            ssl_handshake_timeout=HEAD_TIMEOUT_S if context is not None else None,
+        )
         self._sweep = loop.call_later(1, self._look_at_timeouts)
 
     def stop(self) -> None:

@@ -38,12 +38,13 @@ ENDPOINTS = (
 
 
 class Pages:
-    """Finds pages for a Listener; `http_port` is the port they are served on, once that is known."""
+    """Finds pages for a Listener; `http_port` or `https_port` is where they are served, once that is known."""
 
-    __slots__ = ("_by_path", "_log", "_requests", "_server", "_usage", "http_port")
+    __slots__ = ("_by_path", "_log", "_requests", "_server", "_usage", "http_port", "https_port")
 
     def __init__(self, server: ServerView, log: Log) -> None:
         self.http_port = 0
+        self.https_port = 0
         self._server = server
         self._log = log
         self._usage = Usage(server.clock)
@@ -69,6 +70,7 @@ class Pages:
         page = varz(
             self._server,
             http_port=self.http_port,
+            https_port=self.https_port,
             cpu=self._usage.cpu(),
             memory=self._usage.memory(),
             requests=self._requests,

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from natsd.monitor.view import ServerView
 
 
-def varz(server: ServerView, *, http_port: int, cpu: float, memory: int, requests: Mapping[str, int]) -> Document:
+def varz(
+    server: ServerView, *, http_port: int, https_port: int = 0, cpu: float, memory: int, requests: Mapping[str, int]
+) -> Document:
     """The page. `requests` counts the requests by path; `cpu` is in percent, `memory` in bytes.
 
     Parts the server does not have yet stand as empty objects, as they do in the Go server when they are off.
@@ -37,6 +39,10 @@ def varz(server: ServerView, *, http_port: int, cpu: float, memory: int, request
     }
     if info.auth_required:
         page["auth_required"] = True
+    if info.tls_required:
+        page["tls_required"] = True
+    if info.tls_verify:
+        page["tls_verify"] = True
     if info.connect_urls:
         page["connect_urls"] = list(info.connect_urls)
     page["max_connections"] = options.max_connections
@@ -48,7 +54,7 @@ def varz(server: ServerView, *, http_port: int, cpu: float, memory: int, request
         "http_host": options.http_host,
         "http_port": http_port,
         "http_base_path": "",
-        "https_port": 0,
+        "https_port": https_port,
         "auth_timeout": options.auth_timeout_s,
         "max_control_line": options.max_control_line,
         "max_payload": options.max_payload,
@@ -59,7 +65,7 @@ def varz(server: ServerView, *, http_port: int, cpu: float, memory: int, request
         "mqtt": {},
         "websocket": {},
         "jetstream": {},
-        "tls_timeout": 2.0,
+        "tls_timeout": options.tls.timeout_s if options.tls is not None else 2.0,
         "write_deadline": to_ns(options.write_deadline_s),
         "start": date(started_ns),
         "now": date(now_ns),

@@ -9,11 +9,28 @@ if TYPE_CHECKING:
 
     from natsd.accounts.account import Account
     from natsd.base.clock import Clock
+    from natsd.base.tls_options import TlsOptions
     from natsd.kernel import Road, Subscription
     from natsd.protocol.info import Info
 
 DEFAULT_LIMIT = 1024
 """How many connections or subscriptions a page lists when the query does not say."""
+
+
+class TlsView(Protocol):
+    """What a connection under TLS agreed on; the certificate is the client's, in DER."""
+
+    @property
+    def version(self) -> str: ...
+
+    @property
+    def cipher(self) -> str: ...
+
+    @property
+    def certificate(self) -> bytes | None: ...
+
+    @property
+    def first(self) -> bool: ...
 
 
 class ConnectionView(Protocol):
@@ -75,6 +92,9 @@ class ConnectionView(Protocol):
 
     @property
     def account_name(self) -> str: ...
+
+    @property
+    def tls(self) -> TlsView | None: ...
 
 
 class OpenView(ConnectionView, Protocol):
@@ -154,6 +174,9 @@ class OptionsView(Protocol):
 
     @property
     def write_deadline_s(self) -> float: ...
+
+    @property
+    def tls(self) -> TlsOptions | None: ...
 
 
 class ServerView(Protocol):

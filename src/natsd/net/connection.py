@@ -173,6 +173,11 @@ class Connection:
         except OSError:
             pass  # it was reset before we came to it; reading will tell
 
+    @property
+    def is_open(self) -> bool:
+        """Whether nobody has begun to close it."""
+        return self._state == _OPEN
+
     def start(self, outbound: Outbound, peer: Peer, read: Callable[[int], None]) -> None:
         """Call `read` with the descriptor whenever there is something to read."""
         self.outbound = outbound
@@ -217,8 +222,7 @@ class Connection:
 
     def on_writable(self) -> None:
         """The socket takes more."""
-        outbound = self.outbound
-        left = outbound.send()
+        left = self._send()
         if self._state > _FLUSHING:
             return  # sending failed, and the session closed us
         if not left:
@@ -226,10 +230,18 @@ class Connection:
             if self._state == _FLUSHING:
                 self._end_flush()
                 return
-        elif outbound.sent_bytes >= self._mark:
+        elif self._sent() >= self._mark:
             self._set_mark()
         if self.waiting and left < self.network.stall_bytes // 2:
             self._release()
+
+    def _send(self) -> int:
+        """Send what the socket takes; returns how much is left."""
+        return self.outbound.send()
+
+    def _sent(self) -> int:
+        """How much of what went through the outbound is sent for certain."""
+        return self.outbound.sent_bytes
 
     def _set_mark(self) -> None:
         outbound = self.outbound
@@ -318,7 +330,7 @@ class Connection:
         self._release()
         if not flush or self.outbound.closed:
             self._free()
-        elif not self.outbound.send():
+        elif not self._send():
             if self._state == _FLUSHING:
                 self._end_flush()
         else:

@@ -13,6 +13,7 @@ WRITE_ERROR = "Write Error"
 PARSE_ERROR = "Parse Error"
 PROTOCOL_VIOLATION = "Protocol Violation"
 SERVER_SHUTDOWN = "Server Shutdown"
+TLS_HANDSHAKE_FAILURE = "TLS Handshake Failure"
 SLOW_CONSUMER_PENDING = "Slow Consumer (Pending Bytes)"
 SLOW_CONSUMER_DEADLINE = "Slow Consumer (Write Deadline)"
 
@@ -50,6 +51,7 @@ STALE_CONNECTION = Refusal("Stale Connection", "Stale Connection")
 BAD_CLIENT_PROTOCOL = Refusal("invalid client protocol", "Bad Client Protocol Version")
 NO_RESPONDERS_WITHOUT_HEADERS = Refusal("no responders requires headers support", "No Responders Requires Headers")
 MAX_SUBSCRIPTIONS = Refusal("maximum subscriptions exceeded")
+TLS_REQUIRED = Refusal("Secure Connection - TLS Required", TLS_HANDSHAKE_FAILURE)
 INVALID_SUBJECT = Refusal("Invalid Subject")
 INVALID_PUBLISH_SUBJECT = Refusal("Invalid Publish Subject")
 

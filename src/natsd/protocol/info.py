@@ -39,6 +39,9 @@ class Info:
         "port",
         "server_id",
         "server_name",
+        "tls_available",
+        "tls_required",
+        "tls_verify",
     )
 
     def __init__(
@@ -62,6 +65,9 @@ class Info:
         self.jetstream = False
         self.cluster = ""
         self.domain = ""
+        self.tls_required = False
+        self.tls_verify = False
+        self.tls_available = False
         self.connect_urls: tuple[str, ...] = ()
         self.ldm = False
         self._common_part = ""
@@ -76,7 +82,11 @@ class Info:
         )
         if self.auth_required:
             part += ',"auth_required":true'
-        self._common_part = part
+        self._common_part = part + self._tls_part(self.tls_required)
+
+    def _tls_part(self, required: bool) -> str:
+        fields = (("required", required), ("verify", self.tls_verify), ("available", self.tls_available))
+        return "".join(f',"tls_{name}":true' for name, value in fields if value)
 
     def render(
         self,
@@ -88,13 +98,18 @@ class Info:
         connect_info: bool = False,
         remote_account: str = "",
         is_system_account: bool = False,
+        tls_first: bool = False,
     ) -> bytes:
         """The line for one client, with a blank before its end as the Go server has it.
 
         max_payload: -1 for the server's own limit. connect_info, remote_account and is_system_account belong to the
-        INFO that follows a client's first PING (NATS 2.12).
+        INFO that follows a client's first PING (NATS 2.12). tls_first: this client has TLS already, so it is required
+        of it even where others may do without.
         """
-        part = f'{self._common_part},"max_payload":{self.max_payload if max_payload < 0 else max_payload}'
+        common = self._common_part
+        if tls_first and not self.tls_required:
+            common = common.removesuffix(self._tls_part(False)) + self._tls_part(True)
+        part = f'{common},"max_payload":{self.max_payload if max_payload < 0 else max_payload}'
         if self.jetstream:
             part += ',"jetstream":true'
         part += f',"client_id":{client_id},"client_ip":{quote_json(client_ip)}'

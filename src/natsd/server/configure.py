@@ -14,6 +14,7 @@ from natsd.config.reader import Checks
 from natsd.subjects.valid import is_valid, is_valid_literal
 
 if TYPE_CHECKING:
+    from natsd.base.tls_options import TlsOptions
     from natsd.config.configuration import Configuration
     from natsd.config.records import TlsRecord
     from natsd.server.options import Options
@@ -32,9 +33,33 @@ def make_options(configuration: Configuration, flags: dict[str, object]) -> Opti
     from natsd.server.options import Options
 
     values = {**configuration.values, **flags, "config_file": configuration.path, "config_digest": configuration.digest}
+    if "tls" not in flags and values.get("tls") is not None:
+        values["tls"] = tls_options(values["tls"], bool(values.get("allow_non_tls")))  # type: ignore[arg-type]
     options = Options(**values)  # type: ignore[arg-type]
     options.check()
     return options
+
+
+def tls_options(record: TlsRecord, allow_non_tls: bool) -> TlsOptions:
+    """What a tls block asks for. Raises OptionsError for what is not supported yet."""
+    from natsd.base.errors import OptionsError
+    from natsd.base.tls_options import TlsOptions
+
+    for name in ("check_known_urls", "connection_rate_limit", "curve_preferences", "ocsp_peer"):
+        if getattr(record, name):
+            raise OptionsError(f"tls: {name} is not supported yet")
+    return TlsOptions(
+        certs=record.certs,
+        ca_file=record.ca_file,
+        verify=record.verify,
+        verify_and_map=record.verify_and_map,
+        timeout_s=record.timeout_s,
+        min_version=record.min_version,
+        ciphers=record.cipher_suites,
+        pinned_certs=sorted(record.pinned_certs),
+        handshake_first=record.handshake_fallback_s or record.handshake_first,
+        allow_non_tls=allow_non_tls,
+    )
 
 
 def checks() -> Checks:

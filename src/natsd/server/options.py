@@ -13,24 +13,23 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from natsd.accounts.users import User
-    from natsd.config.records import AccountRecord, AuthCallout, TlsRecord
+    from natsd.base.tls_options import TlsOptions
+    from natsd.config.records import AccountRecord, AuthCallout
 
+AUTH_TIMEOUT_S = 2.0
 MAX_PAYLOAD_WARNING = 8 << 20
 """A max_payload above this is allowed and warned of."""
 
 RARE = (
     "accounts",
-    "allow_non_tls",
     "auth_callout",
     "http_base_path",
-    "https_port",
     "log_size_limit",
     "no_system_account",
     "proxy_required",
     "remote_syslog",
     "syslog",
     "system_account",
-    "tls",
 )
 """Options that few starts have set: only then it is worth looking whether the server can do all of it."""
 
@@ -39,6 +38,7 @@ class Options:
     """What can be set. Intervals are in seconds; port -1 means any free one; a limit of 0 means none.
 
     max_connections is the exception: 0 stands for its default, and with -1 nobody is let in.
+    auth_timeout_s: 0 for 2 s, or a second more than the TLS time-out. tls: None for none.
     mappings: by source, a destination, or one or a list of `{"destination": subject, "weight": percent}`.
     users: natsd.accounts.users.User, or mappings such as `{"user": "a", "password": "b", "account": "A", "permissions":
     {"publish": {"allow": [...], "deny": [...]}, "subscribe": ..., "allow_responses": {"max": 1, "expires": 120}}}`, or
@@ -116,6 +116,7 @@ class Options:
         token: str = "",
         http_host: str = "",
         http_port: int = 0,
+        https_port: int = 0,
         pid_file: str = "",
         ports_file_dir: str = "",
         log_file: str = "",
@@ -131,7 +132,7 @@ class Options:
         ping_interval_s: float = 120.0,
         ping_max: int = 2,
         write_deadline_s: float = 10.0,
-        auth_timeout_s: float = 2.0,
+        auth_timeout_s: float = 0.0,
         lame_duck_duration_s: float = 120.0,
         lame_duck_grace_period_s: float = 10.0,
         no_header_support: bool = False,
@@ -145,7 +146,6 @@ class Options:
         config_digest: str = "",
         config_file: str = "",
         http_base_path: str = "",
-        https_port: int = 0,
         log_max_files: int = 0,
         log_size_limit: int = 0,
         logtime_utc: bool = False,
@@ -156,7 +156,7 @@ class Options:
         server_tags: Sequence[str] = (),
         syslog: bool = False,
         system_account: str = "",
-        tls: TlsRecord | None = None,
+        tls: TlsOptions | None = None,
         trace_headers: bool = False,
         trace_verbose: bool = False,
         users: Iterable[Any] | None = None,
@@ -172,6 +172,7 @@ class Options:
         self.token = token
         self.http_host = http_host or host
         self.http_port = http_port
+        self.https_port = https_port
         self.pid_file = pid_file
         self.ports_file_dir = ports_file_dir
         self.log_file = log_file
@@ -187,7 +188,9 @@ class Options:
         self.ping_interval_s = ping_interval_s
         self.ping_max = ping_max
         self.write_deadline_s = write_deadline_s
-        self.auth_timeout_s = auth_timeout_s
+        self.tls = tls
+        # A client has to have its handshake behind it before it can say who it is.
+        self.auth_timeout_s = auth_timeout_s or (tls.timeout_s + 1.0 if tls is not None else AUTH_TIMEOUT_S)
         self.lame_duck_duration_s = lame_duck_duration_s
         self.lame_duck_grace_period_s = lame_duck_grace_period_s
         self.no_header_support = no_header_support
@@ -201,7 +204,6 @@ class Options:
         self.config_digest = config_digest
         self.config_file = config_file
         self.http_base_path = http_base_path
-        self.https_port = https_port
         self.log_max_files = log_max_files
         self.log_size_limit = log_size_limit
         self.logtime_utc = logtime_utc
@@ -212,7 +214,6 @@ class Options:
         self.server_tags = list(server_tags)
         self.syslog = syslog
         self.system_account = system_account
-        self.tls = tls
         self.trace_headers = trace_headers
         self.trace_verbose = trace_verbose
         self.users = list(users or ())
@@ -225,6 +226,10 @@ class Options:
             port = getattr(self, name)
             if not -1 <= port <= 65535:
                 raise OptionsError(f"{name} {port} is not between -1 and 65535")
+        if self.http_port and self.https_port:
+            raise OptionsError(f"http_port {self.http_port} and https_port {self.https_port} exclude each other")
+        if self.https_port and self.tls is None:
+            raise OptionsError(f"https_port {self.https_port} needs TLS: a certificate and its key")
         if self.max_payload > self.max_pending:
             raise OptionsError(
                 f"max_payload ({self.max_payload}) cannot be higher than max_pending ({self.max_pending})"
@@ -238,6 +243,8 @@ class Options:
             raise OptionsError("server name cannot contain spaces")
         if self.client_advertise:
             split_host_port(self.client_advertise, self.port)
+        if self.tls is not None:
+            self.tls.check()
         if self.mappings:
             from natsd.accounts.mappings import parse_mappings
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from natsd.accounts.account import GLOBAL, SYSTEM, Account
 from natsd.auth.credentials import Credentials
@@ -30,7 +30,9 @@ if TYPE_CHECKING:
     from natsd.base.chance import Chance
     from natsd.base.clock import Clock
     from natsd.base.log import Log
-    from natsd.net.resets import Resets
+    from natsd.base.tls_options import TlsOptions
+    from natsd.net.tls_connection import Buffers
+    from natsd.net.tls_context import Security
     from natsd.server.options import Options
 
 RESERVED_SUBJECTS = (b"_GR_.?", b"$NRG.")
@@ -87,12 +89,38 @@ class Server:
             self.accounts[GLOBAL].map_subjects(Mappings(parse_mappings(options.mappings), chance))
         self.roster = self._make_roster()
 
+        self._security: Security | None = None
+        self._tls_buffers: Buffers | None = None
+        if options.tls is not None:
+            self._start_tls(options.tls)
+
         self._listener: Listener | None = None
         self._alarm: Alarm | None = None
         self._resets: Resets | None = None
         self._network: Network | None = None
         self._lame_duck: asyncio.Task[None] | None = None
         self._stopped: asyncio.Event | None = None
+
+    def _start_tls(self, options: TlsOptions) -> None:
+        from natsd.net.tls_connection import Buffers
+        from natsd.net.tls_context import Security
+
+        self._security = Security(options)
+        self._tls_buffers = Buffers()
+        info = self.roster.info
+        info.tls_required = not options.allow_non_tls
+        info.tls_available = options.allow_non_tls
+        info.tls_verify = options.verify
+
+    def reload_tls(self) -> None:
+        """Read the files of `options.tls` anew, for connections to come; those that are there keep what they have.
+
+        Raises OptionsError, and then nothing has changed.
+        """
+        if self.options.tls is not None:
+            from natsd.net.tls_context import Security
+
+            self._security = Security(self.options.tls)
 
     def _make_roster(self) -> Roster:
         options = self.options
@@ -164,10 +192,15 @@ class Server:
         return len(self._network.closing) if self._network is not None else 0
 
     @property
+    def scheme(self) -> str:
+        """How URLs of this server begin."""
+        return "nats" if self.options.tls is None else "tls"
+
+    @property
     def client_url(self) -> str:
         """A URL that a client on this machine can connect to."""
         host = "127.0.0.1" if self.host in ANY_HOSTS else self.host
-        return f"nats://{join_host_port(host, self.port)}"
+        return f"{self.scheme}://{join_host_port(host, self.port)}"
 
     async def start(self) -> None:
         """Listen for clients. Raises ListenError when the port is not to be had."""
@@ -206,9 +239,16 @@ class Server:
         self.road.on_work = settle_soon
         self._listener = Listener(loop, self.timers, log, sock, self._on_accept)
         log.notice(f"Listening for client connections on {join_host_port(self.host, self.port)}")
+        if options.tls is not None:
+            log.notice(f"TLS {'required' if options.tls.required else 'available'} for client connections")
+            if options.tls.handshake_first is True:
+                log.warn('Clients that are not using "TLS Handshake First" option will fail to connect')
 
     def _on_accept(self, sock: socket.socket, ip: str, port: int) -> None:
         assert self._network is not None
+        if self._security is not None:
+            self._accept_tls(sock, ip, port)
+            return
         connection = Connection(self._network, sock)
         session = Session(self.roster, connection, ip, port, connection.fd)
         read: Callable[[int], None] = session.inbound.on_readable
@@ -217,14 +257,26 @@ class Server:
         connection.start(session.outbound, session, read)
         session.open()
 
+    def _accept_tls(self, sock: socket.socket, ip: str, port: int) -> None:
+        from natsd.net.tls_connection import TlsConnection
+
+        assert self._network is not None and self._security is not None and self._tls_buffers is not None
+        connection = TlsConnection(self._network, sock, self._security, self._tls_buffers)
+        session = Session(self.roster, connection, ip, port)
+        read: Callable[[Any], None] = session.inbound.on_readable
+        take_in: Callable[[Any], None] = session.inbound.take_in
+        if self.road.trace is not None:
+            read, take_in = self._tracing(read), self._tracing(take_in)
+        connection.open(session.outbound, session, read, take_in)
+
     def _settle(self) -> None:
         self.road.settle()
         if self.road.trace:
             self._write_trace()
 
-    def _tracing(self, read: Callable[[int], None]) -> Callable[[int], None]:
-        def read_and_trace(fd: int) -> None:
-            read(fd)
+    def _tracing(self, read: Callable[[Any], None]) -> Callable[[Any], None]:
+        def read_and_trace(source: Any) -> None:
+            read(source)
             self._write_trace()
 
         return read_and_trace

@@ -5,6 +5,7 @@ How it behaves is in session.py.
 
 from __future__ import annotations
 
+from sys import intern
 from typing import TYPE_CHECKING
 
 from natsd.protocol.errors import quoted
@@ -15,6 +16,18 @@ if TYPE_CHECKING:
     from natsd.kernel import Inbound, Outbound, Subscription
     from natsd.protocol.connect import Connect
     from natsd.session.roster import Roster
+
+
+class TlsFacts:
+    """What was agreed on in a handshake; the cipher by its common name, the client's certificate in DER."""
+
+    __slots__ = ("certificate", "cipher", "first", "version")
+
+    def __init__(self, version: str, cipher: str, certificate: bytes | None, first: bool) -> None:
+        self.version = version
+        self.cipher = intern(cipher)
+        self.certificate = certificate
+        self.first = first
 
 
 class Facts:
@@ -38,6 +51,7 @@ class Facts:
         "start_ns",
         "start_wall_ns",
         "subs",
+        "tls",
     )
 
     connection_type = "STANDARD"
@@ -62,6 +76,7 @@ class Facts:
     start_ns: int
     start_wall_ns: int
     subs: dict[bytes, Subscription]
+    tls: TlsFacts | None
 
     @property
     def label(self) -> str:

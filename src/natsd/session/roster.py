@@ -78,6 +78,7 @@ class ClosedConnection:
         "start_wall_ns",
         "stop_wall_ns",
         "subscriptions",
+        "tls",
         "type",
         "user",
         "version",
@@ -103,6 +104,7 @@ class ClosedConnection:
         self.version = session.version
         self.account_name = session.account_name
         self.user = session.user
+        self.tls = session.tls
         self.reason = reason
         self.stop_wall_ns = stop_wall_ns
 

@@ -25,7 +25,7 @@ from natsd.protocol import errors
 from natsd.protocol import ops as op
 from natsd.protocol.connect import Connect
 from natsd.protocol.peer_json import load_json
-from natsd.session.facts import Facts
+from natsd.session.facts import Facts, TlsFacts
 from natsd.subjects.valid import RESERVED_QUEUE, count_tokens, may_subscribe
 
 if TYPE_CHECKING:
@@ -95,6 +95,7 @@ class Session(Facts):
         self.replies: Replies | None = None
         self.had_pong = False
         self.reason = ""
+        self.tls: TlsFacts | None = None
         self.subs: dict[bytes, Subscription] = {}
         self.auth_timer: Timer | None = None
         self.ping_timer: Timer | None = None
@@ -105,15 +106,31 @@ class Session(Facts):
 
     def open(self) -> None:
         """Greet the client; then it is admitted, or told that there are too many already."""
+        self.greet()
+        if self.enter():
+            self.begin()
+
+    def greet(self, *, tls_first: bool = False) -> None:
+        """Send INFO. tls_first: the handshake came before it."""
+        info = self.roster.info
+        max_payload = self.account.max_payload
+        self.outbound.append(
+            info.render(self.cid, self.ip, max_payload=max_payload, nonce=self.nonce, tls_first=tls_first)
+        )
+
+    def enter(self) -> bool:
+        """Enter the register; where that is full the client is told so and closed."""
         roster = self.roster
         self._debug("Client connection created")
-        self.outbound.append(
-            roster.info.render(self.cid, self.ip, max_payload=self.account.max_payload, nonce=self.nonce)
-        )
-        if not roster.admit(self):
-            roster.error_seldom(self.label, errors.MAX_CONNECTIONS.text)
-            self._refuse(errors.MAX_CONNECTIONS)
-            return
+        if roster.admit(self):
+            return True
+        roster.error_seldom(self.label, errors.MAX_CONNECTIONS.text)
+        self._refuse(errors.MAX_CONNECTIONS)
+        return False
+
+    def begin(self) -> None:
+        """From here on the client may speak, and its time to authenticate runs."""
+        roster = self.roster
         if roster.credentials.required:
             self.inbound.gate = True
             self.auth_timer = roster.timers.schedule(roster.rules.auth_timeout_ns, self.on_auth_timeout)
@@ -224,6 +241,37 @@ class Session(Facts):
         """A subscription had its last message."""
         if self.subs.get(sub.sid) is sub:
             del self.subs[sub.sid]
+
+    # What the wire tells of TLS.
+
+    def on_handshake(self) -> None:
+        """The handshake may begin."""
+        self._debug("Starting TLS client connection handshake")
+
+    def on_secure(self, version: str, cipher: str, certificate: bytes | None, *, first: bool) -> None:
+        """The handshake is done; `first` when it came before INFO. The certificate is the client's, in DER."""
+        self.tls = TlsFacts(version, cipher, certificate, first)
+        if first:
+            self.greet(tls_first=True)
+        self.begin()
+        self._debug("TLS handshake complete")
+        self._debug(f"TLS version {version}, cipher suite {cipher}")
+
+    def on_tls_failed(self, text: str, *, probe: bool) -> None:
+        """The handshake cannot succeed; a probe was no handshake at all."""
+        if self.reason:
+            return
+        text = f"TLS handshake error: {text}"
+        if probe:
+            self._debug(text)
+        else:
+            self.roster.error_seldom(self.label, text)
+        self.close(errors.TLS_HANDSHAKE_FAILURE)
+
+    def on_tls_timeout(self) -> None:
+        """The client had its time for the handshake."""
+        self._debug("TLS handshake timeout")
+        self._refuse(errors.TLS_REQUIRED)
 
     # What the client says.
 

@@ -89,6 +89,10 @@ def _show_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
         ctx.exit()
 
 
+SWITCHES = {"--tlsfirst": "tls_first"}
+"""Switches whose name in the settings is not that of the flag."""
+
+
 def _complete_context(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
     from natsd.cli.contexts import Contexts
 
@@ -116,6 +120,9 @@ def global_flags(outermost: bool) -> list[click.Parameter]:
         (("--user",), "NATS_USER", "USER", None, "User name; without a password it is sent as a token."),
         (("--password",), "NATS_PASSWORD", "PASSWORD", None, "Password of the user."),
         (("--token",), "NATS_TOKEN", "TOKEN", None, "Authentication token."),
+        (("--tlscert", "tls_cert"), "NATS_CERT", "FILE", None, "Certificate to show to the server (PEM)."),
+        (("--tlskey", "tls_key"), "NATS_KEY", "FILE", None, "Private key to it (PEM)."),
+        (("--tlsca", "tls_ca"), "NATS_CA", "FILE", None, "Authorities that servers' certificates may be of (PEM)."),
         (("--connection-name",), "", "NAME", None, "Name of the connection as the server shows it."),
         (
             ("--timeout", "timeout_ns"),
@@ -142,12 +149,19 @@ def global_flags(outermost: bool) -> list[click.Parameter]:
         for names, variable, metavar, kind, text in rows
     ]
     for name, text in (
+        ("--tlsfirst", "Do the TLS handshake before the server says anything."),
         ("--no-context", "Use no context, not even the selected one."),
         ("--trace", "Show connects, disconnects and asynchronous errors."),
     ):
         flags.append(
             click.Option(
-                (name,), is_flag=True, default=None, expose_value=False, callback=_keep, help=text, hidden=not outermost
+                (name, SWITCHES.get(name, name[2:].replace("-", "_"))),
+                is_flag=True,
+                default=None,
+                expose_value=False,
+                callback=_keep,
+                help=text,
+                hidden=not outermost,
             )
         )
     return flags

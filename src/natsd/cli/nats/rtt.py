@@ -64,7 +64,10 @@ def _addresses(server: ServerUrl) -> list[ServerUrl]:
     except OSError:
         return [server]
     hosts = dict.fromkeys(str(entry[4][0]) for entry in found)
-    return [ServerUrl(host, server.port, server.user, server.password, server.token) for host in hosts]
+    return [
+        ServerUrl(host, server.port, server.user, server.password, server.token, tls=server.tls, name=server.name)
+        for host in hosts
+    ]
 
 
 def _measure(settings: Settings, result: _Result, iterations: int) -> None:

@@ -42,6 +42,10 @@ class Settings:
         self.user = ""
         self.password = ""
         self.token = ""
+        self.tls_cert = ""
+        self.tls_key = ""
+        self.tls_ca = ""
+        self.tls_first = False
         self.connection_name = ""
         self.timeout_ns = DEFAULT_TIMEOUT_NS
         self.inbox_prefix = ""
@@ -91,6 +95,7 @@ class Settings:
         """A new connection, to `servers` when they are named. Raises NoServers and the like."""
         from natsd.base.version import VERSION
         from natsd.client.connection import Connection
+        from natsd.client.transport import TlsFiles
         from natsd.kernel import ClientScanner
 
         connection = Connection(
@@ -101,6 +106,7 @@ class Settings:
             user=self.user,
             password=self.password,
             token=self.token,
+            tls=TlsFiles(cert_file=self.tls_cert, key_file=self.tls_key, ca_file=self.tls_ca, first=self.tls_first),
             timeout_s=self.timeout_s,
             inbox_prefix=self.inbox_prefix or DEFAULT_INBOX_PREFIX,
             echo=echo,
