@@ -25,7 +25,7 @@ cdef extern from "hash.h" nogil:
 cdef enum:
     ALIKE_SUBJECT = 240  # a message within these is rendered once for all its receivers
     ALIKE_TAIL = 1000
-    EARLY_BYTES = 131072  # so much is sent at once, so that a receiver can begin while a read is still scanned
+    EARLY_BYTES = 98304  # so much is sent at once, so that a receiver can begin while a read is still scanned
     LEND_BYTES = 4096  # a payload from this size on is not copied where the socket can take it at once
     WAYS = 4
     FIRST_SETS = 16
