@@ -16,10 +16,7 @@ NOT_YET = (
     # Key in a file, attribute of Options (empty: there is none), what it is.
     ("authorization.auth_callout", "auth_callout", "authorization callout"),
     ("authorization.proxy_required", "proxy_required", "trusted proxies"),
-    ("accounts", "accounts", "accounts"),
     ("accounts.jetstream", "", "JetStream"),
-    ("system_account", "system_account", "naming the system account"),
-    ("no_system_account", "no_system_account", "running without a system account"),
     ("http_base_path", "http_base_path", "http_base_path"),
     ("log_size_limit", "log_size_limit", "rotation of log files"),
     ("syslog", "syslog", "syslog"),
