@@ -18,11 +18,11 @@ Whoever serves in the system account adds what it needs with `export_service` an
 
 from __future__ import annotations
 
-from json import dumps, loads
 from typing import TYPE_CHECKING
 
 from natsd.base.clock import SECOND_NS, to_ns
 from natsd.kernel import Carrier, Subscription
+from natsd.protocol.info import quote_json
 from natsd.subjects.two_way import TwoWay
 from natsd.subjects.valid import has_wildcard, tokens
 
@@ -242,15 +242,16 @@ class ServiceImport:
         if header is not None:
             header, before = without_info(header)
             if border.path and before is not None:
-                info = before
-                info["svc"] = self.account.name
+                asked = before.pop("acc", "")
+                before.pop("svc", None)
+                info = {"acc": asked, "svc": self.account.name, **before}
                 if not share and (self.share or to_system):
                     info["server"] = border.server_name
         if info is None:
             info = speaker.client_info() if share else _least(speaker)
             if not share and to_system:
                 info["server"] = border.server_name
-        line = _INFO + dumps(info, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "replace") + b"\r\n\r\n"
+        line = _INFO + _render(info) + b"\r\n\r\n"
         return (_HEADER_LINE if header is None else header[:-2]) + line
 
 
@@ -262,12 +263,20 @@ def _least(speaker: Speaker) -> dict[str, object]:
     return info
 
 
+def _render(info: dict[str, object]) -> bytes:
+    """A JSON object of texts and numbers."""
+    fields = (f'"{key}":{quote_json(value) if isinstance(value, str) else value}' for key, value in info.items())
+    return ("{" + ",".join(fields) + "}").encode()
+
+
 def without_info(header: bytes) -> tuple[bytes, dict[str, object] | None]:
     """A header without lines about who asks, and what the first of them said."""
     found = None
     name = _INFO[:-1].lower()
     if name not in header.lower():
         return header, None
+    from json import loads
+
     kept = []
     for line in header.split(b"\r\n"):
         if line[: len(name)].lower() != name:
