@@ -21,6 +21,7 @@ cdef class Road:
     cdef public list trace
     cdef public bint busy
     cdef public list congested
+    cdef public object speaker  # the owner of the connection whose read is dealt with; None outside of one
     cdef uint64_t random
     cdef readonly uint64_t seed
     cdef uint64_t versions  # of sublists, given out so far

@@ -50,6 +50,7 @@ class Road:
         "reserved_replies",
         "reserved_subjects",
         "seed",
+        "speaker",
         "stall_bytes",
         "trace",
     )
@@ -71,6 +72,7 @@ class Road:
         self.trace: list[tuple[Any, bytes, bytes, bytes | None]] | None = None
         self.busy = False
         self.congested: list[Outbound] = []
+        self.speaker: Any = None  # the owner of the connection whose read is dealt with; None outside of one
         self.seed = (seed & MASK) or 0x9E3779B97F4A7C15
         self._random = self.seed
         self._dirty: list[Outbound] = []

@@ -7,16 +7,22 @@ text can let the event loop do other work in between. What a document says is th
 from __future__ import annotations
 
 from json.encoder import encode_basestring
+from types import GeneratorType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator
     from typing import Any
 
     Document = dict[str, object]
+    Steps = Generator[str, None, Document]
 
 INDENT = "  "
 PIECE_CHARS = 8192
+PAUSE = ""
+"""A piece of nothing: what builders yield (Steps) that have long lists to look through before they know the document."""
+CHUNK = 256
+"""How many connections such a builder looks at between two pauses."""
 
 
 class Rows:
@@ -33,7 +39,12 @@ class Rows:
 
 
 def pieces(value: object, indent: str = INDENT) -> Iterator[str]:
-    """The text of a document in pieces of bounded work; with an empty `indent` on one line, without spaces."""
+    """The text of a document in pieces of bounded work; with an empty `indent` on one line, without spaces.
+
+    What yields pauses instead of being a document is run first, and its pauses are pieces too.
+    """
+    if isinstance(value, GeneratorType):
+        value = yield from value
     gathered = ""
     for fragment in _fragments(value, "", indent):
         gathered += fragment
@@ -42,6 +53,16 @@ def pieces(value: object, indent: str = INDENT) -> Iterator[str]:
             gathered = ""
     if gathered:
         yield gathered
+
+
+def finish(steps: Steps) -> Document:
+    """The document without a pause."""
+    try:
+        while True:
+            next(steps)
+    except StopIteration as done:
+        document: Document = done.value
+        return document
 
 
 def _fragments(value: object, outer: str, indent: str) -> Iterator[str]:

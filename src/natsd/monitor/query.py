@@ -17,6 +17,10 @@ class BadQuery(Exception):
     """A parameter that means nothing; the text goes to the client with status 400."""
 
 
+class NotThere(Exception):
+    """What the page is about does not exist; the text goes to the client with status 404."""
+
+
 class Query:
     """The parameters of one request. The getters raise BadQuery."""
 

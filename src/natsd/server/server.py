@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from natsd.base.clock import Clock
     from natsd.base.log import Log
     from natsd.base.tls_options import TlsOptions
+    from natsd.monitor.view import JetStreamView
     from natsd.net.tls_connection import Buffers
     from natsd.net.tls_context import Security
     from natsd.server.options import Options
@@ -71,6 +72,7 @@ class Server:
         self.started = 0
         self.lame = False
         self.stopping = False
+        self.jetstream: JetStreamView | None = None
         self.monitor_url = ""
         """Where the monitoring pages are; set by whoever serves them."""
 
