@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from natsd.monitor.document import CHUNK, PAUSE, Rows
+from natsd.monitor.document import Rows
 from natsd.monitor.query import BadQuery
 from natsd.monitor.times import date
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from natsd.accounts.account import Account
-    from natsd.monitor.document import Document, Steps
+    from natsd.monitor.document import Document
     from natsd.monitor.query import Query
     from natsd.monitor.view import ServerView
 
@@ -122,28 +122,3 @@ def _traffic(messages: int, size: int) -> Document:
     none = {"msgs": 0, "bytes": 0}
     return {"msgs": messages, "bytes": size, "gateways": none, "routes": none, "leafs": none}
 
-
-def count_subscriptions(server: ServerView, account: Account, subject: bytes, queue: bytes | None) -> int:
-    """How many subscriptions of connections a subject has; those that lie within it where it has wildcards."""
-    plain, groups = account.sublist.match(subject)
-    members = [member for group in groups for member in group]
-    found = members if queue is not None else [*plain, *members]
-    return sum(sub.outbound is not None and queue in (None, sub.queue) for sub in found)
-
-
-def within(server: ServerView, account: Account, pattern: bytes, queue: bytes | None) -> Steps:
-    """The same for a subject with wildcards: `{"count": number}`, step by step."""
-    from natsd.accounts.permissions import covers
-
-    wanted = pattern.split(b".")
-    connections = list(server.roster.connections.values())
-    count = 0
-    for start in range(0, len(connections), CHUNK):
-        for connection in connections[start : start + CHUNK]:
-            if connection.account_name == account.name:
-                count += sum(
-                    queue in (None, sub.queue) and covers(wanted, sub.subject.split(b"."))
-                    for sub in connection.subs.values()
-                )
-        yield PAUSE
-    return {"count": count}

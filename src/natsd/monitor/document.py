@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 INDENT = "  "
 PIECE_CHARS = 8192
 PAUSE = ""
-"""A piece of nothing: what builders yield (Steps) that have long lists to look through before they know the document."""
+"""A piece of nothing: what builders yield (Steps) that look through long lists before they know the document."""
 CHUNK = 256
 """How many connections such a builder looks at between two pauses."""
 
@@ -77,7 +77,7 @@ def _fragments(value: object, outer: str, indent: str) -> Iterator[str]:
             yield from _fragments(row, outer + indent, indent)
             before = "," + newline
         yield "]" if before == newline else closing + "]"
-    elif isinstance(value, dict) and any(isinstance(item, Rows) for item in value.values()):
+    elif isinstance(value, dict) and _holds_rows(value):
         before = "{" + newline
         for key, item in value.items():
             yield f"{before}{quote(key)}{colon}"
@@ -86,6 +86,12 @@ def _fragments(value: object, outer: str, indent: str) -> Iterator[str]:
         yield closing + "}"
     else:
         yield render(value, outer, indent)
+
+
+def _holds_rows(document: dict[str, object]) -> bool:
+    return any(
+        isinstance(item, Rows) or (isinstance(item, dict) and _holds_rows(item)) for item in document.values()
+    )
 
 
 def render(value: object, outer: str = "", indent: str = INDENT) -> str:

@@ -81,7 +81,7 @@ class Pages:
         self._server = server
         self._log = log
         self._usage = Usage(server.clock)
-        self._requests: dict[str, int] = {}
+        self._requests = server.http_requests
         base = server.options.http_base_path.strip("/")
         self._base = f"/{base}" if base else ""
         self._index: Callable[[Query], Page] = self._links

@@ -29,6 +29,10 @@ class Query:
     def __init__(self, values: Mapping[str, str] | None = None) -> None:
         self._values = values or {}
 
+    def with_values(self, values: Mapping[str, str]) -> Query:
+        """The same query with some parameters set."""
+        return Query({**self._values, **values})
+
     def text(self, name: str) -> str:
         return self._values.get(name, "")
 

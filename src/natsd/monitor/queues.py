@@ -16,6 +16,7 @@ def ipqueuesz(server: ServerView, query: Query) -> Document:
     """The page. Options: all (empty ones too), queues (part of a name). Raises BadQuery."""
     every, wanted = query.flag("all"), query.text("queues")
     lengths = {"Timers": len(server.timers), "Half-closed connections": server.half_closed}
+    lengths["System answers"] = server.answers_waiting
     return {
         name: {"pending": length}
         for name, length in lengths.items()

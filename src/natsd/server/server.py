@@ -20,6 +20,7 @@ from natsd.protocol.info import Info
 from natsd.server.options import MAX_PAYLOAD_WARNING, split_host_port
 from natsd.session.roster import Roster, Rules
 from natsd.session.session import Session
+from natsd.system.service import Service
 
 if TYPE_CHECKING:
     import socket
@@ -73,6 +74,8 @@ class Server:
         self.lame = False
         self.stopping = False
         self.jetstream: JetStreamView | None = None
+        self.http_requests: dict[str, int] = {}
+        """How often each monitoring page was asked for."""
         self.monitor_url = ""
         """Where the monitoring pages are; set by whoever serves them."""
 
@@ -90,6 +93,11 @@ class Server:
 
             self.accounts[GLOBAL].map_subjects(Mappings(parse_mappings(options.mappings), chance))
         self.roster = self._make_roster()
+
+        self.system: Service | None = None
+        if self.roster.system_account is not None:
+            self.system = Service(self, self.roster.system_account, log)
+            self.roster.events = self.system.events
 
         self._security: Security | None = None
         self._tls_buffers: Buffers | None = None
@@ -194,6 +202,11 @@ class Server:
         return len(self._network.closing) if self._network is not None else 0
 
     @property
+    def answers_waiting(self) -> int:
+        """Long answers of the system account that are being made."""
+        return self.system.sender.waiting if self.system is not None else 0
+
+    @property
     def scheme(self) -> str:
         """How URLs of this server begin."""
         return "nats" if self.options.tls is None else "tls"
@@ -239,6 +252,8 @@ class Server:
             loop.call_soon(self._settle)
 
         self.road.on_work = settle_soon
+        if self.system is not None:
+            self.system.events.start()
         self._listener = Listener(loop, self.timers, log, sock, self._on_accept)
         log.notice(f"Listening for client connections on {join_host_port(self.host, self.port)}")
         if options.tls is not None:
@@ -300,6 +315,8 @@ class Server:
         self.lame = True
         self.log.notice("Entering lame duck mode, stop accepting new clients")
         self._stop_listening()
+        if self.system is not None:
+            self.system.events.on_lame()
         self._lame_duck = asyncio.get_running_loop().create_task(self._go_lame())
 
     async def _go_lame(self) -> None:
@@ -346,6 +363,9 @@ class Server:
             self._lame_duck.cancel()
             self._lame_duck = None
         self._stop_listening()
+        if self.system is not None:
+            self.system.events.on_stop()
+            self.system.events.stop()
         self.road.settle()
         for session in list(self.roster.connections.values()):
             session.close(SERVER_SHUTDOWN)

@@ -147,6 +147,10 @@ class Session(Facts):
         self.roster.forget(self, reason)
         self._drop_subscriptions()
         self.account.connections -= 1
+        events = self.roster.events
+        if events is not None:
+            events.on_account(self.account)
+            events.on_closed(self, reason)
         self.wire.close(flush=reason not in errors.UNFLUSHED, linger=reason not in errors.UNLINGERED)
 
     def _stop_timers(self) -> None:
@@ -345,6 +349,16 @@ class Session(Facts):
         if self.had_pong:
             self._render_info(connect_info=False)
 
+    def send_lame_duck(self) -> bool:
+        """Tell this one client to go elsewhere; False where it would not understand."""
+        if self.connect.protocol < 1 or not self.had_pong:
+            return False
+        info = self.roster.info
+        before, info.ldm = info.ldm, True
+        self._render_info(connect_info=True)
+        info.ldm = before
+        return True
+
     def _render_info(self, *, connect_info: bool) -> None:
         if self.connect.protocol < 1:
             return
@@ -416,10 +430,13 @@ class Session(Facts):
         inbound, outbound = self.inbound, self.outbound
         if account is not self.account:
             self._drop_subscriptions()
-            self.account.connections -= 1
+            before, self.account = self.account, account
+            before.connections -= 1
             account.connections += 1
-            self.account = account
             inbound.sublist = account.sublist
+            if roster.events is not None:
+                roster.events.on_account(before)
+                roster.events.on_account(account)
         rights = admission.rights
         responses = None if rights is None else rights.responses
         self.admitted = admission
@@ -431,6 +448,8 @@ class Session(Facts):
             self.replies = Replies(rights, responses, roster.clock)
             inbound.reply_check = self.may_reply
             outbound.replies = []
+        if roster.events is not None:
+            roster.events.on_admitted(self)
         return True
 
     def _enter_early(self) -> None:
@@ -489,6 +508,8 @@ class Session(Facts):
         elif connect.token:
             about = ' - Token "[REDACTED]"'
         self._error(f"authentication error{about}")
+        if self.roster.events is not None:
+            self.roster.events.on_refused(self, errors.AUTHORIZATION_VIOLATION.reason or "")
         self._refuse(errors.AUTHORIZATION_VIOLATION)
 
     def _refuse_bad(self, kind: int, snippet: bytes) -> None:
