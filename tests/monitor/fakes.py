@@ -59,6 +59,8 @@ class FakeServer:
         self.clock = HandClock(START_NS)
         self.timers = Timers(self.clock)
         self.half_closed = 0
+        self.answers_waiting = 0
+        self.http_requests: dict[str, int] = {}
         self.jetstream: Any = None
         self.road = Road(1)
         self.accounts = {name: Account(name, self.road) for name in (GLOBAL, SYSTEM)}
