@@ -143,8 +143,8 @@ def test_what_nobody_subscribed_to_is_not_made(house: House, monkeypatch: pytest
 
 def test_the_end_is_told() -> None:
     async def run() -> tuple[bytes, bytes]:
-        options = Options(host="127.0.0.1", port=-1, users=USERS, lame_duck_grace_period_s=0.01, lame_duck_duration_s=0.02)
-        server = Server(options)
+        short = {"lame_duck_grace_period_s": 0.01, "lame_duck_duration_s": 0.02}
+        server = Server(Options(host="127.0.0.1", port=-1, users=USERS, **short))
         await server.start()
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
         writer.write(

@@ -1,4 +1,4 @@
-"""What monitoring pages, answers and events hold, key by key and type by type, beside a Go server after the same life."""
+"""What pages, answers and events hold, key by key and type by type, beside a Go server that has led the same life."""
 
 from __future__ import annotations
 

@@ -15,7 +15,8 @@ def test_an_empty_body_asks_for_everything() -> None:
 
 def test_options_become_the_parameters_of_the_page() -> None:
     query = parse("CONNZ", b'{"state":2,"cid":7,"AUTH":true,"Sort":"subs","offset":-1,"x":[{}],"user":null}').query
-    assert (query.text("state"), query.unsigned("cid"), query.flag("auth"), query.text("sort")) == ("all", 7, True, "subs")
+    assert (query.text("state"), query.unsigned("cid"), query.flag("auth")) == ("all", 7, True)
+    assert query.text("sort") == "subs"
     assert query.integer("offset") == -1 and query.text("user") == ""
     assert parse("CONNZ", b'{"state":7}').query.text("state") == "7"
     assert parse("CONNZ", b'{"subscriptions":true}').query.subscriptions() == (True, False)
@@ -33,7 +34,7 @@ def test_the_last_of_two_equal_keys_counts() -> None:
         ("VARZ", b"{", "unexpected end of JSON input"),
         ("VARZ", b'{"host": "a', "unexpected end of JSON input"),
         ("VARZ", b"5", "json: cannot unmarshal number into Go value of type server.VarzEventOptions"),
-        ("VARZ", b'{"tags":"x"}', "cannot unmarshal string into Go struct field VarzEventOptions.tags of type []string"),
+        ("VARZ", b'{"tags":"x"}', "unmarshal string into Go struct field VarzEventOptions.tags of type []string"),
         ("VARZ", b'{"tags":[1]}', "cannot unmarshal number into Go struct field VarzEventOptions.tags of type string"),
         ("CONNZ", b'{"auth":1}', "cannot unmarshal number into Go struct field ConnzEventOptions.auth of type bool"),
         ("CONNZ", b'{"cid":true}', "cannot unmarshal bool into Go struct field ConnzEventOptions.cid of type uint64"),

@@ -6,12 +6,13 @@ At most MOST_WAITING long answers are made at a time; who asks for one more is t
 
 from __future__ import annotations
 
+from io import BytesIO
 from typing import TYPE_CHECKING
 
 from natsd.monitor.document import pieces
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import Protocol
 
     from natsd.base.clock import Clock, Timers
@@ -89,37 +90,63 @@ class Sender:
         """Publish a document, compressed as `accepted_encoding` has it."""
         compressor: Compressor | None = Gzip() if encoding == "gzip" else Snappy() if encoding == "snappy" else None
         header = f"NATS/1.0\r\nContent-Encoding: {encoding}\r\n\r\n".encode() if encoding else None
-        self._go_on(sublist, subject, header, pieces(document, ""), [], compressor, first=True)
+        answer = _Answer(self._clock, pieces(document, ""), compressor)
 
-    def _go_on(
-        self,
-        sublist: Sublist,
-        subject: bytes,
-        header: bytes | None,
-        text: Iterator[str],
-        made: list[bytes],
-        compressor: Compressor | None,
-        *,
-        first: bool = False,
-    ) -> None:
-        until = self._clock.now_ns() + SLICE_NS
+        def publish(body: bytes) -> None:
+            sublist.publish(subject, None, header, body)
+
         try:
-            for piece in text:
-                data = piece.encode("utf-8", "replace")
-                made.append(data if compressor is None else compressor.compress(data))
-                if self._clock.now_ns() >= until:
-                    if first:
-                        self.waiting += 1
-                    self._timers.schedule(
-                        0, lambda: self._go_on(sublist, subject, header, text, made, compressor)
-                    )
-                    return
+            if answer.go_on():
+                publish(answer.body())
+                return
         except Exception as error:  # noqa: BLE001 - one broken answer must not take the asker's connection with it
-            self._log.error(f"Error building an answer of the system account: {error!r}")
-            made = []
-        if not first:
+            self._complain(error)
+            return
+        self.waiting += 1
+        self._timers.schedule(0, lambda: self._go_on(answer, publish))
+
+    def _go_on(self, answer: _Answer, publish: Callable[[bytes], None]) -> None:
+        try:
+            done = answer.go_on()
+            body = answer.body() if done else b""
+        except Exception as error:  # noqa: BLE001 - as above
             self.waiting -= 1
-        if made:
-            if compressor is not None:
-                made.append(compressor.finish())
-            sublist.publish(subject, None, header, b"".join(made))
+            self._complain(error)
+            return
+        if done:
+            self.waiting -= 1
+            # In a turn of its own, because a message of megabytes takes its time, too.
+            self._timers.schedule(0, lambda: publish(body))
+        else:
+            self._timers.schedule(0, lambda: self._go_on(answer, publish))
+
+    def _complain(self, error: Exception) -> None:
+        self._log.error(f"Error building an answer of the system account: {error!r}")
+
+
+class _Answer:
+    """One document on its way to being bytes."""
+
+    __slots__ = ("_clock", "_compressor", "_made", "_text")
+
+    def __init__(self, clock: Clock, text: Iterator[str], compressor: Compressor | None) -> None:
+        self._clock = clock
+        self._text = text
+        self._compressor = compressor
+        self._made = BytesIO()
+
+    def go_on(self) -> bool:
+        """Make more of it for a while; True when nothing is left to make."""
+        until = self._clock.now_ns() + SLICE_NS
+        for piece in self._text:
+            data = piece.encode("utf-8", "replace")
+            self._made.write(data if self._compressor is None else self._compressor.compress(data))
+            if self._clock.now_ns() >= until:
+                return False
+        return True
+
+    def body(self) -> bytes:
+        """All of it."""
+        if self._compressor is not None:
+            self._made.write(self._compressor.finish())
+        return self._made.getvalue()
