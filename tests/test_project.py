@@ -29,7 +29,7 @@ NOT_PUBLIC = re.compile(
     r"|\b(?:pypi\.org|pythonhosted\.org|index[-_]url|find[-_]links|proxy\.golang)\b"  # somebody's registry
 )
 UNFINISHED = re.compile(r"\b(?:TO[D]O|FIX[M]E|XX[X])\b")
-DECIDE = {"protocol", "subjects", "keys", "config", "accounts", "auth", "session", "kernel"}
+DECIDE = {"protocol", "subjects", "keys", "config", "accounts", "auth", "session", "system", "kernel"}
 
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 

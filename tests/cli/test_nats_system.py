@@ -226,6 +226,8 @@ def test_request_prints_a_line_per_server(ask: Ask, system: SystemServer) -> Non
     ("kind", "subject"),
     [
         ("accounts", "ACCOUNTZ"),
+        ("ipqueue", "IPQUEUESZ"),
+        ("raft", "RAFTZ"),
         ("gateways", "GATEWAYZ"),
         ("jetstream", "JSZ"),
         ("jetstream-health", "HEALTHZ"),
@@ -292,7 +294,7 @@ def test_account_info_of_a_server_that_does_not_tell_users(nats: Nats, ask: Ask)
 
 
 def test_account_report_connections(ask: Ask) -> None:
-    answers = {"$SYS.REQ.ACCOUNT.PING.CONNZ": [connz(connection(1, name="mine"))]}
+    answers = {"$SYS.REQ.SERVER.PING.CONNZ": [connz(connection(1, name="mine"))]}
     assert "mine" in ask("account", "report", "connections", answers=answers).out
     assert json.loads(ask("account", "report", "conns", "-j", answers=answers).out)[0]["name"] == "mine"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from natsd.accounts.account import GLOBAL, SYSTEM, Account
-from natsd.base.clock import HandClock
+from natsd.base.clock import HandClock, Timers
 from natsd.kernel import Outbound, Road, Subscription
 from natsd.protocol.info import Info
 from natsd.server.options import Options
@@ -57,6 +57,11 @@ class FakeServer:
     def __init__(self, **options: Any) -> None:
         self.options = Options(**options)
         self.clock = HandClock(START_NS)
+        self.timers = Timers(self.clock)
+        self.half_closed = 0
+        self.answers_waiting = 0
+        self.http_requests: dict[str, int] = {}
+        self.jetstream: Any = None
         self.road = Road(1)
         self.accounts = {name: Account(name, self.road) for name in (GLOBAL, SYSTEM)}
         self.roster = FakeRoster(self.road, self.accounts[SYSTEM])

@@ -18,8 +18,8 @@ from tests.monitor.test_http import Lines
 
 
 class Desk:
-    def __init__(self) -> None:
-        self.server = FakeServer()
+    def __init__(self, **options: str) -> None:
+        self.server = FakeServer(**options)
         self.lines = Lines()
         self.log = Log(self.lines, lambda: 0, logtime=False)
         self.pages = Pages(self.server, self.log)
@@ -33,7 +33,7 @@ class Desk:
         return "".join(self.ask(path, **query).body)
 
 
-@pytest.mark.parametrize("path", [path for path, _ in ENDPOINTS])
+@pytest.mark.parametrize("path", [path for path, _ in ENDPOINTS if path not in ("/raftz", "/metrics")])
 def test_every_linked_page_is_json_for_any_origin(path: str) -> None:
     page = Desk().ask(path)
     assert (page.status, page.content_type) == (200, "application/json")
@@ -48,6 +48,26 @@ def test_the_index_links_to_every_page() -> None:
     assert page.content_type == "text/html; charset=utf-8"
     for path, title in ENDPOINTS:
         assert f'<a href=".{path}">{title}</a>' in text
+
+
+def test_below_a_base_path_are_all_pages_and_above_it_none() -> None:
+    desk = Desk(http_base_path="/nats/")
+    assert '<a href="./nats/varz">General</a>' in desk.text("/nats")
+    assert json.loads(desk.text("/nats/varz"))["http_req_stats"] == {"/": 1, "/varz": 1}
+    for path in ("/", "/varz", "/natsvarz", "/nats/"):
+        assert desk.pages.find(path, Query()) is None
+
+
+def test_what_is_not_there_is_status_404() -> None:
+    page = Desk().ask("/raftz")
+    assert (page.status, "".join(page.body)) == (404, "No Raft nodes registered")
+
+
+def test_where_the_process_is_and_what_it_uses() -> None:
+    desk = Desk()
+    assert "test_where_the_process_is" in desk.text("/stacksz")
+    found = json.loads(desk.text("/debug/vars"))
+    assert len(found["cmdline"]) == 1 and found["memstats"]["Alloc"] > 1 << 20
 
 
 @pytest.mark.parametrize("path", ["/nope", "/varz/", "/VARZ", ""])

@@ -110,8 +110,12 @@ cdef class Feed:
         else:
             self.rest = road.read_buffer
             self.rest_size = n
-        self.apply()
-        self.settle()
+        road.speaker = self.owner
+        try:
+            self.apply()
+            self.settle()
+        finally:
+            road.speaker = None
 
     def take_in(self, data):
         """Scan bytes, have the owner apply the ops, settle the road."""
@@ -122,8 +126,12 @@ cdef class Feed:
         if self.road.congested:
             self.road.congested.clear()
         self.hold(data)
-        self.apply()
-        self.settle()
+        self.road.speaker = self.owner
+        try:
+            self.apply()
+            self.settle()
+        finally:
+            self.road.speaker = None
 
     cdef int hold(self, data) except -1:
         cdef bytes held = bytes(data)
@@ -135,7 +143,6 @@ cdef class Feed:
     cdef int apply(self) except -1:
         cdef Road road = self.road
         road.busy = True
-        road.speaker = self.owner
         try:
             ops = self.resume()
             while ops is not None:
@@ -145,7 +152,6 @@ cdef class Feed:
                 ops = self.resume()
         finally:
             road.busy = False
-            road.speaker = None
         return 0
 
     cdef int settle(self) except -1:

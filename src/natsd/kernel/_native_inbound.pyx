@@ -361,6 +361,8 @@ cdef class Inbound(Feed):
         self.in_bytes += size
         road.in_msgs += 1
         road.in_bytes += size
+        sublist.in_msgs += 1
+        sublist.in_bytes += size
         match = self.last
         if match != NULL and self.last_version == sublist.version and match.size == subject_size and memcmp(
                 match.subject, subject, subject_size) == 0:

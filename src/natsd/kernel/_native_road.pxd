@@ -20,8 +20,8 @@ cdef class Road:
     cdef public object clock
     cdef public list trace
     cdef public bint busy
-    cdef public object speaker  # the owner of the Inbound whose bytes are being taken in
     cdef public list congested
+    cdef public object speaker  # the owner of the connection whose read is dealt with; None outside of one
     cdef uint64_t random
     cdef readonly uint64_t seed
     cdef uint64_t versions  # of sublists, given out so far

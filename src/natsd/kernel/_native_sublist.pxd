@@ -41,6 +41,8 @@ cdef class Sublist:
     cdef readonly Road road
     cdef object _mapper
     cdef readonly int64_t count, inserts, removes, matches, cache_hits
+    cdef readonly int64_t in_msgs, in_bytes  # from connections of the account
+    cdef readonly int64_t out_msgs, out_bytes  # to connections of the account
     cdef Literals literals
     cdef Twig* trie
     cdef Entry* cache

@@ -465,6 +465,8 @@ cdef class Sublist:
         outbound.out_bytes += size
         road.out_msgs += 1
         road.out_bytes += size
+        self.out_msgs += 1
+        self.out_bytes += size
         if not outbound.dirty:
             road.add_dirty(outbound)
         if outbound.end - outbound.start >= EARLY_BYTES and not outbound.blocked and outbound.fd >= 0:

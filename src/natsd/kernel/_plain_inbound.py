@@ -176,20 +176,22 @@ class Inbound:
         road.speaker = self.owner
         before = self.in_msgs
         try:
-            ops = self.feed(data)
-            while ops:
-                self.owner.on_ops(ops)
-                if self.closed:
-                    break
-                ops = self.resume()
+            try:
+                ops = self.feed(data)
+                while ops:
+                    self.owner.on_ops(ops)
+                    if self.closed:
+                        break
+                    ops = self.resume()
+            finally:
+                road.busy = False
+            if self.in_msgs != before and road.clock is not None:
+                self.last_ns = road.clock()
+            road.settle()
+            if road.congested and not self.closed:
+                self.owner.on_stalled(list(road.congested))
         finally:
-            road.busy = False
             road.speaker = None
-        if self.in_msgs != before and road.clock is not None:
-            self.last_ns = road.clock()
-        road.settle()
-        if road.congested and not self.closed:
-            self.owner.on_stalled(list(road.congested))
 
     def feed(self, data: bytes) -> list[Op] | None:
         """Scan; returns ops that must be applied before `resume`, or None when all was taken."""
@@ -405,6 +407,8 @@ class Inbound:
         road.in_msgs += 1
         road.in_bytes += size
         sublist = self.sublist
+        sublist.in_msgs += 1
+        sublist.in_bytes += size
         found = None
         if sublist.mapper is not None:
             # What is allowed and what is told is about the subject that others see.

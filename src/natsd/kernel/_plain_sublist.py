@@ -38,9 +38,13 @@ class Sublist:
         "_trie",
         "cache_hits",
         "count",
+        "in_bytes",
+        "in_msgs",
         "inserts",
         "mapper",
         "matches",
+        "out_bytes",
+        "out_msgs",
         "removes",
         "road",
     )
@@ -49,6 +53,10 @@ class Sublist:
         self.road = road
         self.mapper: Callable[[bytes], tuple[bytes, bool]] | None = None
         self.count = 0
+        self.in_msgs = 0  # from connections of the account
+        self.in_bytes = 0
+        self.out_msgs = 0  # to connections of the account
+        self.out_bytes = 0
         self.inserts = 0
         self.removes = 0
         self.matches = 0
@@ -316,6 +324,8 @@ class Sublist:
             outbound.put(head + frame, size)
             self.road.out_msgs += 1
             self.road.out_bytes += size
+            self.out_msgs += 1
+            self.out_bytes += size
             if self.road.trace is not None:
                 line = head + frame[: frame.index(b"\r\n")]
                 self.road.trace.append((outbound.owner, b"->>", line, payload))

@@ -7,16 +7,22 @@ text can let the event loop do other work in between. What a document says is th
 from __future__ import annotations
 
 from json.encoder import encode_basestring
+from types import GeneratorType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator
     from typing import Any
 
     Document = dict[str, object]
+    Steps = Generator[str, None, Document]
 
 INDENT = "  "
 PIECE_CHARS = 8192
+PAUSE = ""
+"""A piece of nothing: what builders yield (Steps) that look through long lists before they know the document."""
+CHUNK = 256
+"""How many connections such a builder looks at between two pauses."""
 
 
 class Rows:
@@ -33,7 +39,12 @@ class Rows:
 
 
 def pieces(value: object, indent: str = INDENT) -> Iterator[str]:
-    """The text of a document in pieces of bounded work; with an empty `indent` on one line, without spaces."""
+    """The text of a document in pieces of bounded work; with an empty `indent` on one line, without spaces.
+
+    What yields pauses instead of being a document is run first, and its pauses are pieces too.
+    """
+    if isinstance(value, GeneratorType):
+        value = yield from value
     gathered = ""
     for fragment in _fragments(value, "", indent):
         gathered += fragment
@@ -42,6 +53,16 @@ def pieces(value: object, indent: str = INDENT) -> Iterator[str]:
             gathered = ""
     if gathered:
         yield gathered
+
+
+def finish(steps: Steps) -> Document:
+    """The document without a pause."""
+    try:
+        while True:
+            next(steps)
+    except StopIteration as done:
+        document: Document = done.value
+        return document
 
 
 def _fragments(value: object, outer: str, indent: str) -> Iterator[str]:
@@ -56,7 +77,7 @@ def _fragments(value: object, outer: str, indent: str) -> Iterator[str]:
             yield from _fragments(row, outer + indent, indent)
             before = "," + newline
         yield "]" if before == newline else closing + "]"
-    elif isinstance(value, dict) and any(isinstance(item, Rows) for item in value.values()):
+    elif isinstance(value, dict) and _holds_rows(value):
         before = "{" + newline
         for key, item in value.items():
             yield f"{before}{quote(key)}{colon}"
@@ -65,6 +86,12 @@ def _fragments(value: object, outer: str, indent: str) -> Iterator[str]:
         yield closing + "}"
     else:
         yield render(value, outer, indent)
+
+
+def _holds_rows(document: dict[str, object]) -> bool:
+    return any(
+        isinstance(item, Rows) or (isinstance(item, dict) and _holds_rows(item)) for item in document.values()
+    )
 
 
 def render(value: object, outer: str = "", indent: str = INDENT) -> str:

@@ -269,10 +269,12 @@ class Visitor(asyncio.Protocol):
     def _answer(self, page: Page, keep: bool) -> None:
         whole = ""
         rest: Iterator[str] | None = None
+        clock = self._listener.clock
+        until = clock.now_ns() + SLICE_NS
         try:
             for piece in page.body:
                 whole += piece
-                if len(whole) > WHOLE_BYTES:
+                if len(whole) > WHOLE_BYTES or clock.now_ns() >= until:
                     rest = page.body
                     break
         except Exception as error:  # noqa: BLE001 - as above

@@ -17,6 +17,10 @@ class BadQuery(Exception):
     """A parameter that means nothing; the text goes to the client with status 400."""
 
 
+class NotThere(Exception):
+    """What the page is about does not exist; the text goes to the client with status 404."""
+
+
 class Query:
     """The parameters of one request. The getters raise BadQuery."""
 
@@ -24,6 +28,10 @@ class Query:
 
     def __init__(self, values: Mapping[str, str] | None = None) -> None:
         self._values = values or {}
+
+    def with_values(self, values: Mapping[str, str]) -> Query:
+        """The same query with some parameters set."""
+        return Query({**self._values, **values})
 
     def text(self, name: str) -> str:
         return self._values.get(name, "")

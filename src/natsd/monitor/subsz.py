@@ -6,26 +6,29 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from natsd.monitor.connz import subscription_detail
-from natsd.monitor.document import Rows
+from natsd.monitor.document import CHUNK, PAUSE, Rows
 from natsd.monitor.query import BadQuery
 from natsd.monitor.times import date
 from natsd.monitor.view import DEFAULT_LIMIT
 from natsd.subjects.valid import is_valid_literal
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from natsd.accounts.account import Account
     from natsd.kernel import Subscription
-    from natsd.monitor.document import Document
+    from natsd.monitor.document import Document, Steps
     from natsd.monitor.query import Query
     from natsd.monitor.view import OpenView, ServerView
 
     Found = tuple[Subscription, int, str]
 
 
-def subsz(server: ServerView, query: Query) -> Document:
-    """The page. Options: subs, offset, limit, test (a subject that the listed ones match), acc. Raises BadQuery."""
+def subsz(server: ServerView, query: Query) -> Steps:
+    """The page. Options: subs, offset, limit, test (a subject that the listed ones match), acc.
+
+    Raises BadQuery at once; the rest is done step by step.
+    """
     listed = query.flag("subs")
     offset = max(query.integer("offset"), 0)
     limit = query.integer("limit")
@@ -35,10 +38,21 @@ def subsz(server: ServerView, query: Query) -> Document:
         raise BadQuery(f"invalid test subject, must be valid publish subject: {test}")
     wanted = query.text("acc")
     accounts = [account for name, account in server.accounts.items() if not wanted or name == wanted]
+    return _build(server, accounts, listed, test.encode(), offset, limit)
+
+
+def _build(
+    server: ServerView, accounts: Sequence[Account], listed: bool, test: bytes, offset: int, limit: int
+) -> Steps:
+    stats = []
+    for at, account in enumerate(accounts):
+        stats.append(account.sublist.stats())
+        if at % 16 == 15:
+            yield PAUSE
     page: Document = {
         "server_id": server.roster.info.server_id,
         "now": date(server.clock.wall_ns()),
-        **_sum(account.sublist.stats() for account in accounts),
+        **_sum(stats),
         "total": 0,
         "offset": offset,
         "limit": limit,
@@ -47,12 +61,18 @@ def subsz(server: ServerView, query: Query) -> Document:
         return page
     found: Iterable[Found]
     if test:
-        matching = [entry for account in accounts for entry in _matching(account, test.encode())]
+        matching = [entry for account in accounts for entry in _matching(account, test)]
         total, found = len(matching), matching[offset : offset + limit]
     else:
         names = {account.name for account in accounts}
-        connections = [item for item in server.roster.connections.values() if item.account_name in names]
-        total = sum(connection.subscriptions for connection in connections)
+        everybody = list(server.roster.connections.values())
+        connections: list[OpenView] = []
+        total = 0
+        for start in range(0, len(everybody), CHUNK):
+            chunk = [item for item in everybody[start : start + CHUNK] if item.account_name in names]
+            connections += chunk
+            total += sum(connection.subscriptions for connection in chunk)
+            yield PAUSE
         found = _listed(connections, offset, limit)
     page["total"] = total
     if total > offset:

@@ -53,7 +53,7 @@ def varz(
         "ping_max": options.ping_max,
         "http_host": options.http_host,
         "http_port": http_port,
-        "http_base_path": "",
+        "http_base_path": options.http_base_path,
         "https_port": https_port,
         "auth_timeout": options.auth_timeout_s,
         "max_control_line": options.max_control_line,
@@ -64,7 +64,7 @@ def varz(
         "leaf": {},
         "mqtt": {},
         "websocket": {},
-        "jetstream": {},
+        "jetstream": {} if server.jetstream is None else server.jetstream.varz(),
         "tls_timeout": options.tls.timeout_s if options.tls is not None else 2.0,
         "write_deadline": to_ns(options.write_deadline_s),
         "start": date(started_ns),
@@ -93,8 +93,12 @@ def varz(
         "subscriptions": sum(len(account.sublist) for account in server.accounts.values()),
         "http_req_stats": dict(sorted(requests.items())),
         "config_load_time": date(started_ns),
-        "config_digest": "",
+        "config_digest": options.config_digest,
     }
+    if options.server_tags:
+        page["tags"] = list(options.server_tags)
+    if options.server_metadata:
+        page["metadata"] = dict(options.server_metadata)
     if roster.system_account is not None:
         page["system_account"] = roster.system_account.name
     page |= {

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
 
     from natsd.accounts.account import Account
-    from natsd.base.clock import Clock
+    from natsd.base.clock import Clock, Timers
     from natsd.base.tls_options import TlsOptions
     from natsd.kernel import Road, Subscription
+    from natsd.monitor.document import Document, Steps
+    from natsd.monitor.query import Query
     from natsd.protocol.info import Info
 
 DEFAULT_LIMIT = 1024
@@ -142,11 +144,39 @@ class RosterView(Protocol):
     def system_account(self) -> Account | None: ...
 
 
+class JetStreamView(Protocol):
+    """JetStream, where the server has it: its pages, which are built over there, and whom it serves."""
+
+    def serves(self, account: str) -> bool: ...
+    def varz(self) -> Document: ...
+    def jsz(self, query: Query) -> Document | Steps: ...
+    def account_jsz(self, query: Query) -> Document | Steps: ...
+    def healthz(self, query: Query) -> tuple[int, Document]: ...
+
+
 class OptionsView(Protocol):
     """The options that /varz shows."""
 
     @property
+    def config_digest(self) -> str: ...
+
+    @property
+    def http_base_path(self) -> str: ...
+
+    @property
+    def server_tags(self) -> Sequence[str]: ...
+
+    @property
+    def server_metadata(self) -> Mapping[str, str]: ...
+
+    @property
     def http_host(self) -> str: ...
+
+    @property
+    def http_port(self) -> int: ...
+
+    @property
+    def https_port(self) -> int: ...
 
     @property
     def max_connections(self) -> int: ...
@@ -196,6 +226,21 @@ class ServerView(Protocol):
 
     @property
     def clock(self) -> Clock: ...
+
+    @property
+    def timers(self) -> Timers: ...
+
+    @property
+    def half_closed(self) -> int: ...
+
+    @property
+    def answers_waiting(self) -> int: ...
+
+    @property
+    def jetstream(self) -> JetStreamView | None: ...
+
+    @property
+    def http_requests(self) -> dict[str, int]: ...
 
     @property
     def started(self) -> int: ...

@@ -13,6 +13,7 @@ WRITE_ERROR = "Write Error"
 PARSE_ERROR = "Parse Error"
 PROTOCOL_VIOLATION = "Protocol Violation"
 SERVER_SHUTDOWN = "Server Shutdown"
+KICKED = "Kicked"
 TLS_HANDSHAKE_FAILURE = "TLS Handshake Failure"
 SLOW_CONSUMER_PENDING = "Slow Consumer (Pending Bytes)"
 SLOW_CONSUMER_DEADLINE = "Slow Consumer (Write Deadline)"
@@ -20,7 +21,7 @@ SLOW_CONSUMER_DEADLINE = "Slow Consumer (Write Deadline)"
 UNFLUSHED = frozenset((READ_ERROR, WRITE_ERROR, SLOW_CONSUMER_PENDING, SLOW_CONSUMER_DEADLINE))
 """Reasons after which what is pending is not sent any more."""
 
-UNLINGERED = UNFLUSHED | {CLIENT_CLOSED, SERVER_SHUTDOWN}
+UNLINGERED = UNFLUSHED | {CLIENT_CLOSED, KICKED, SERVER_SHUTDOWN}
 """Reasons after which nothing is lost by closing the socket at once."""
 
 

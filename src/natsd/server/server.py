@@ -22,6 +22,7 @@ from natsd.server.options import MAX_PAYLOAD_WARNING, split_host_port
 from natsd.server.tenancy import OPEN_USER, make_accounts, opens_global
 from natsd.session.roster import Roster, Rules
 from natsd.session.session import Session
+from natsd.system.service import Service
 
 if TYPE_CHECKING:
     import socket
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from natsd.base.clock import Clock
     from natsd.base.log import Log
     from natsd.base.tls_options import TlsOptions
+    from natsd.monitor.view import JetStreamView
     from natsd.net.tls_connection import Buffers
     from natsd.net.tls_context import Security
     from natsd.server.options import Options
@@ -73,6 +75,9 @@ class Server:
         self.started = 0
         self.lame = False
         self.stopping = False
+        self.jetstream: JetStreamView | None = None
+        self.http_requests: dict[str, int] = {}
+        """How often each monitoring page was asked for."""
         self.monitor_url = ""
         """Where the monitoring pages are; set by whoever serves them."""
 
@@ -87,6 +92,11 @@ class Server:
         self.border = Border(self.road, self.clock, self.timers, chance, self.name)
         self.accounts, self.system_account = make_accounts(options, self.border)
         self.roster = self._make_roster()
+
+        self.system: Service | None = None
+        if self.roster.system_account is not None:
+            self.system = Service(self, self.roster.system_account, log)
+            self.roster.events = self.system.events
 
         self._security: Security | None = None
         self._tls_buffers: Buffers | None = None
@@ -196,6 +206,11 @@ class Server:
         return len(self._network.closing) if self._network is not None else 0
 
     @property
+    def answers_waiting(self) -> int:
+        """Long answers of the system account that are being made."""
+        return self.system.sender.waiting if self.system is not None else 0
+
+    @property
     def scheme(self) -> str:
         """How URLs of this server begin."""
         return "nats" if self.options.tls is None else "tls"
@@ -241,6 +256,8 @@ class Server:
             loop.call_soon(self._settle)
 
         self.road.on_work = settle_soon
+        if self.system is not None:
+            self.system.events.start()
         self._listener = Listener(loop, self.timers, log, sock, self._on_accept)
         log.notice(f"Listening for client connections on {join_host_port(self.host, self.port)}")
         if options.tls is not None:
@@ -302,6 +319,8 @@ class Server:
         self.lame = True
         self.log.notice("Entering lame duck mode, stop accepting new clients")
         self._stop_listening()
+        if self.system is not None:
+            self.system.events.on_lame()
         self._lame_duck = asyncio.get_running_loop().create_task(self._go_lame())
 
     async def _go_lame(self) -> None:
@@ -348,6 +367,9 @@ class Server:
             self._lame_duck.cancel()
             self._lame_duck = None
         self._stop_listening()
+        if self.system is not None:
+            self.system.events.on_stop()
+            self.system.events.stop()
         self.road.settle()
         for session in list(self.roster.connections.values()):
             session.close(SERVER_SHUTDOWN)

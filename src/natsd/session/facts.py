@@ -91,9 +91,8 @@ class Facts:
             if about:
                 label += f" - {quoted(about.encode())}"
             nkey = self.admitted.nkey
-            who = (
-                f"nkey:{nkey}" if nkey else f"user:{self.user}" if self.user else "token" if self.connect.token else ""
-            )
+            user = self.admitted.user or self.connect.user
+            who = f"nkey:{nkey}" if nkey else f"user:{user}" if user else "token" if self.connect.token else ""
             if who:
                 label += f" - {quoted(f'{self.account.name}/{who}'.encode())}"
         return label
@@ -130,7 +129,14 @@ class Facts:
 
     @property
     def user(self) -> str:
-        return self.admitted.nkey or self.admitted.user or self.connect.user
+        """Who it is, as far as that is no secret."""
+        return (
+            self.admitted.nkey
+            or self.admitted.user
+            or self.connect.nkey
+            or self.connect.user
+            or ("[REDACTED]" if self.connect.token else "")
+        )
 
     @property
     def account_name(self) -> str:

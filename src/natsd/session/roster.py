@@ -30,6 +30,14 @@ if TYPE_CHECKING:
         def error(self, text: str) -> None: ...
         def trace(self, text: str) -> None: ...
 
+    class Events(Protocol):
+        """Is told what happens to sessions."""
+
+        def on_admitted(self, session: Session) -> None: ...
+        def on_closed(self, session: Session, reason: str) -> None: ...
+        def on_refused(self, session: Session, reason: str) -> None: ...
+        def on_account(self, account: Account) -> None: ...
+
 
 class Rules:
     """The limits and intervals of a server's sessions. A limit of 0 means none; max_connections -1 lets nobody in."""
@@ -121,6 +129,7 @@ class Roster:
         "closed",
         "connections",
         "credentials",
+        "events",
         "info",
         "last_cid",
         "log",
@@ -174,6 +183,8 @@ class Roster:
         self.stale_connections = 0
         self.stalls = 0
         self.shutting_down = False
+        self.events: Events | None = None
+        """Who is told what happens to sessions."""
         self.bare = Connect()
         """What every connection is taken to have said before its CONNECT; nobody changes it."""
         self._said: dict[str, int] = {}

@@ -149,6 +149,10 @@ class Session(Facts):
         self.roster.forget(self, reason)
         self._drop_subscriptions()
         self.account.leave()
+        events = self.roster.events
+        if events is not None:
+            events.on_account(self.account)
+            events.on_closed(self, reason)
         self.wire.close(flush=reason not in errors.UNFLUSHED, linger=reason not in errors.UNLINGERED)
 
     def _stop_timers(self) -> None:
@@ -366,6 +370,16 @@ class Session(Facts):
         if self.had_pong:
             self._render_info(connect_info=False)
 
+    def send_lame_duck(self) -> bool:
+        """Tell this one client to go elsewhere; False where it would not understand."""
+        if self.connect.protocol < 1 or not self.had_pong:
+            return False
+        info = self.roster.info
+        before, info.ldm = info.ldm, True
+        self._render_info(connect_info=True)
+        info.ldm = before
+        return True
+
     def _render_info(self, *, connect_info: bool) -> None:
         if self.connect.protocol < 1:
             return
@@ -443,13 +457,16 @@ class Session(Facts):
                 self._refuse(errors.MAX_ACCOUNT_CONNECTIONS)
                 return False
             self._drop_subscriptions()
-            self.account.leave()
+            before, self.account = self.account, account
+            before.leave()
             account.join()
-            self.account = account
             inbound.sublist = account.sublist
             self.shadows = None
             if account.stream_imports:
                 self.renew_imports()
+            if roster.events is not None:
+                roster.events.on_account(before)
+                roster.events.on_account(account)
         inbound.max_payload = account.max_payload
         rights = admission.rights
         responses = None if rights is None else rights.responses
@@ -462,6 +479,8 @@ class Session(Facts):
             self.replies = Replies(rights, responses, roster.clock)
             inbound.reply_check = self.may_reply
             outbound.replies = []
+        if roster.events is not None:
+            roster.events.on_admitted(self)
         return True
 
     def _enter_early(self) -> None:
@@ -522,6 +541,8 @@ class Session(Facts):
         elif connect.token:
             about = ' - Token "[REDACTED]"'
         self._error(f"authentication error{about}")
+        if self.roster.events is not None:
+            self.roster.events.on_refused(self, errors.AUTHORIZATION_VIOLATION.reason or "")
         self._refuse(errors.AUTHORIZATION_VIOLATION)
 
     def _refuse_bad(self, kind: int, snippet: bytes) -> None:

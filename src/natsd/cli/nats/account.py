@@ -151,7 +151,7 @@ def connections(
     body |= {key: value for key, value in (("filter_subject", subject), ("user", username)) if value}
     with settings.connect() as connection:
         fleet = Fleet(connection, settings.timeout_s)
-        found = connz.fetch(fleet, "$SYS.REQ.ACCOUNT.PING.CONNZ", body, {"tags": []})
+        found = connz.fetch(fleet, "$SYS.REQ.SERVER.PING.CONNZ", body, {"tags": []})
     if as_json:
         console.out_text(json.dumps(connz.ordered(found, sort, reverse)[:top], indent=2, ensure_ascii=False) + "\n")
     else:

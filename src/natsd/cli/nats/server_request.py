@@ -21,10 +21,12 @@ TABLE: Table = {
     "accounts": (f"{_HERE}:accounts", "Accounts (ACCOUNTZ)", ("accountz", "acct")),
     "connections": (f"{_HERE}:connections", "Connections (CONNZ)", ("conn", "connz")),
     "gateways": (f"{_HERE}:gateways", "Gateways (GATEWAYZ)", ("gateway", "gwy", "gatewayz")),
+    "ipqueue": (f"{_HERE}:queues", "Queues inside the server (IPQUEUESZ)", ("ipq", "ipqueuesz")),
     "jetstream": (f"{_HERE}:jetstream", "JetStream (JSZ)", ("jsz", "js")),
     "jetstream-health": (f"{_HERE}:health", "Health (HEALTHZ)", ("healthz",)),
     "kick": (f"{_HERE}:kick", "Disconnect a client", ()),
     "leafnodes": (f"{_HERE}:leafnodes", "Leaf nodes (LEAFZ)", ("leaf", "leafz")),
+    "raft": (f"{_HERE}:raft", "Consensus groups (RAFTZ)", ("raftz",)),
     "routes": (f"{_HERE}:routes", "Routes (ROUTEZ)", ("route", "routez")),
     "subscriptions": (f"{_HERE}:subscriptions", "Subscriptions (SUBSZ)", ("sub", "subsz")),
     "variables": (f"{_HERE}:variables", "General information (VARZ)", ("var", "varz")),
@@ -129,6 +131,20 @@ def gateways(**body: Any) -> dict[str, Any]:
 @_asking("leafnodes", "LEAFZ", "Leaf nodes.")
 @click.option("--subscriptions", is_flag=True, help="With their subscriptions.")
 def leafnodes(**body: Any) -> dict[str, Any]:
+    return body
+
+
+@_asking("ipqueue", "IPQUEUESZ", "Queues inside the server.")
+@click.option("--all", "all", is_flag=True, help="Empty ones too.")
+@click.option("--filter", "filter", metavar="TEXT", help="Those with this in their name only.")
+def queues(**body: Any) -> dict[str, Any]:
+    return body
+
+
+@_asking("raft", "RAFTZ", "Consensus groups.")
+@click.option("--account", metavar="NAME", help="This account only.")
+@click.option("--group", metavar="NAME", help="This group only.")
+def raft(**body: Any) -> dict[str, Any]:
     return body
 
 
