@@ -419,12 +419,12 @@ def test_a_new_certificate_is_for_new_connections(authority: Authority, folder: 
         old = await (await Client(server, authority).open()).secure()
         assert await old.ask() == b"PONG\r\n"
         install(authority.sign("after"))
-        server.reload_tls()
+        server.reload(server.options)
         new = await (await Client(server, authority).open()).secure()
         assert (subject(old), subject(new)) == ("before", "after")
         Path(files[0]).write_text("rubbish")
         with pytest.raises(OptionsError, match="cert_file"):
-            server.reload_tls()
+            server.reload(server.options)
         third = await (await Client(server, authority).open()).secure()
         assert subject(third) == "after"
         for client in (old, new, third):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from posixpath import normpath
 from typing import TYPE_CHECKING
 
 from natsd.base.log import quote
@@ -37,10 +38,15 @@ ENDPOINTS = (
 """What the index page links to."""
 
 
+def base_path(path: str) -> str:
+    """What all paths begin with, without a slash at its end."""
+    return normpath("/" + path.strip("/")).rstrip("/") if path.strip("/") else ""
+
+
 class Pages:
     """Finds pages for a Listener; `http_port` or `https_port` is where they are served, once that is known."""
 
-    __slots__ = ("_by_path", "_log", "_requests", "_server", "_usage", "http_port", "https_port")
+    __slots__ = ("_base", "_by_path", "_log", "_requests", "_server", "_usage", "http_port", "https_port")
 
     def __init__(self, server: ServerView, log: Log) -> None:
         self.http_port = 0
@@ -57,6 +63,10 @@ class Pages:
             "/healthz": ("/healthz", self._healthz),
         }
         self._by_path["/subscriptionsz"] = self._by_path["/subsz"]
+        self._base = base_path(server.options.http_base_path)
+        if self._base:
+            self._by_path = {self._base + path: page for path, page in self._by_path.items()}
+            self._by_path[self._base] = self._by_path[self._base + "/"]
 
     def find(self, path: str, query: Query) -> Page | None:
         """The page of a path, None where there is none. Raises BadQuery."""
@@ -96,7 +106,8 @@ class Pages:
 
     def _index(self, query: Query) -> Page:
         links = "\n".join(
-            f'    <li><a href=".{path}">{title}</a> <code>{path}</code></li>' for path, title in ENDPOINTS
+            f'    <li><a href="{self._base or "."}{path}">{title}</a> <code>{path}</code></li>'
+            for path, title in ENDPOINTS
         )
         return Page(
             200,

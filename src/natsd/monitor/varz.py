@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from natsd.base.clock import to_ns
+from natsd.base.clock import SECOND_NS, to_ns
 from natsd.base.version import NATS_VERSION, PROTO
 from natsd.monitor.times import date, uptime
 from natsd.protocol.info import FLAVOUR
@@ -53,7 +53,7 @@ def varz(
         "ping_max": options.ping_max,
         "http_host": options.http_host,
         "http_port": http_port,
-        "http_base_path": "",
+        "http_base_path": options.http_base_path,
         "https_port": https_port,
         "auth_timeout": options.auth_timeout_s,
         "max_control_line": options.max_control_line,
@@ -92,9 +92,13 @@ def varz(
         "stalled_clients": roster.stalls,
         "subscriptions": sum(len(account.sublist) for account in server.accounts.values()),
         "http_req_stats": dict(sorted(requests.items())),
-        "config_load_time": date(started_ns),
-        "config_digest": "",
+        "config_load_time": date(server.loaded),
+        "config_digest": options.config_digest,
     }
+    if options.server_tags:
+        page["tags"] = list(options.server_tags)
+    if options.server_metadata:
+        page["metadata"] = dict(options.server_metadata)
     if roster.system_account is not None:
         page["system_account"] = roster.system_account.name
     page |= {
@@ -102,4 +106,6 @@ def varz(
         "stale_connection_stats": {"clients": roster.stale_connections, "routes": 0, "gateways": 0, "leafs": 0},
         "disk_io_wait_stats": {"waiters": 0, "waits": 0, "wait_time": 0, "max_wait_time": 0},
     }
+    if server.security is not None and server.security.not_after_s:
+        page["tls_cert_not_after"] = date(server.security.not_after_s * SECOND_NS)
     return page

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
 
     from natsd.accounts.account import Account
     from natsd.base.clock import Clock
@@ -146,6 +146,18 @@ class OptionsView(Protocol):
     """The options that /varz shows."""
 
     @property
+    def config_digest(self) -> str: ...
+
+    @property
+    def http_base_path(self) -> str: ...
+
+    @property
+    def server_tags(self) -> Sequence[str]: ...
+
+    @property
+    def server_metadata(self) -> Mapping[str, str]: ...
+
+    @property
     def http_host(self) -> str: ...
 
     @property
@@ -179,8 +191,18 @@ class OptionsView(Protocol):
     def tls(self) -> TlsOptions | None: ...
 
 
+class SecurityView(Protocol):
+    """The certificates in use; when the first one ends, in seconds since the epoch, 0 where that is not known."""
+
+    @property
+    def not_after_s(self) -> int: ...
+
+
 class ServerView(Protocol):
-    """A server. `started` is a wall clock date, 0 before the start; a lame one takes no new connections."""
+    """A server. `started` (0 before the start) and `loaded`, when its options took effect, are wall clock dates.
+
+    A lame one takes no new connections.
+    """
 
     @property
     def options(self) -> OptionsView: ...
@@ -199,6 +221,12 @@ class ServerView(Protocol):
 
     @property
     def started(self) -> int: ...
+
+    @property
+    def loaded(self) -> int: ...
+
+    @property
+    def security(self) -> SecurityView | None: ...
 
     @property
     def running(self) -> bool: ...

@@ -23,12 +23,8 @@ MAX_PAYLOAD_WARNING = 8 << 20
 RARE = (
     "accounts",
     "auth_callout",
-    "http_base_path",
-    "log_size_limit",
     "no_system_account",
     "proxy_required",
-    "remote_syslog",
-    "syslog",
     "system_account",
 )
 """Options that few starts have set: only then it is worth looking whether the server can do all of it."""

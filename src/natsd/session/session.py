@@ -149,6 +149,24 @@ class Session(Facts):
         self.account.connections -= 1
         self.wire.close(flush=reason not in errors.UNFLUSHED, linger=reason not in errors.UNLINGERED)
 
+    def open_gate(self) -> None:
+        """Nobody has to authenticate any more."""
+        self.inbound.gate = False
+        if self.auth_timer is not None:
+            self.auth_timer.cancel()
+            self.auth_timer = None
+
+    def close_gate(self) -> None:
+        """The client, which has said nothing yet, has to authenticate after all."""
+        roster = self.roster
+        self.inbound.gate = True
+        self.auth_timer = roster.timers.schedule(roster.rules.auth_timeout_ns, self.on_auth_timeout)
+
+    def drop_subscription(self, sub: Subscription) -> None:
+        """Take one subscription away."""
+        self.account.sublist.remove(sub)
+        del self.subs[sub.sid]
+
     def _stop_timers(self) -> None:
         if self.auth_timer is not None:
             self.auth_timer.cancel()
@@ -247,6 +265,10 @@ class Session(Facts):
     def on_handshake(self) -> None:
         """The handshake may begin."""
         self._debug("Starting TLS client connection handshake")
+
+    def on_throttled(self) -> None:
+        """Too many handshakes have begun just now."""
+        self._refuse(errors.THROTTLED)
 
     def on_secure(self, version: str, cipher: str, certificate: bytes | None, *, first: bool) -> None:
         """The handshake is done; `first` when it came before INFO. The certificate is the client's, in DER."""
@@ -558,6 +580,12 @@ class Session(Facts):
 
     def _error(self, text: str) -> None:
         self.roster.log.error(f"{self.label} - {text}")
+
+    # For whoever decides about sessions from outside, as a reload does.
+    adopt = _enter
+    refuse = _refuse
+    refuse_login = _refuse_login
+    say_err = _say_err
 
 
 def _text(raw: bytes) -> str:
