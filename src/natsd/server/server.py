@@ -339,7 +339,11 @@ class Server:
 
         notes = self.road.trace
         if notes:
-            for line in take(notes, self.options.max_traced_msg_len):
+            options = self.options
+            if not options.trace_verbose:
+                system = self.roster.system_account
+                notes[:] = [note for note in notes if note[0].account is not system]
+            for line in take(notes, options.max_traced_msg_len, headers_only=options.trace_headers):
                 self.log.trace(line)
 
     # The end.

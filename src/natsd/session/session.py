@@ -25,7 +25,7 @@ from natsd.protocol import errors
 from natsd.protocol import ops as op
 from natsd.protocol.connect import Connect
 from natsd.protocol.peer_json import load_json
-from natsd.session.facts import Facts, TlsFacts
+from natsd.session.facts import Facts, Named, TlsFacts
 from natsd.subjects.valid import RESERVED_QUEUE, count_tokens, may_subscribe
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ class Session(Facts):
         self._debug("Client connection created")
         if roster.admit(self):
             return True
-        roster.error_seldom(self.label, errors.MAX_CONNECTIONS.text)
+        roster.complaints.seldom(self.label, errors.MAX_CONNECTIONS.text)
         self._refuse(errors.MAX_CONNECTIONS)
         return False
 
@@ -166,6 +166,7 @@ class Session(Facts):
         """Take one subscription away."""
         self.account.sublist.remove(sub)
         del self.subs[sub.sid]
+        self._trace(b"<->", b"DELSUB " + sub.sid)
 
     def _stop_timers(self) -> None:
         if self.auth_timer is not None:
@@ -179,6 +180,7 @@ class Session(Facts):
         sublist = self.account.sublist
         for sub in self.subs.values():
             sublist.remove(sub)
+            self._trace(b"<->", b"DELSUB " + sub.sid)
         self.subs = {}
 
     # What the kernel tells.
@@ -259,6 +261,7 @@ class Session(Facts):
         """A subscription had its last message."""
         if self.subs.get(sub.sid) is sub:
             del self.subs[sub.sid]
+            self._trace(b"<->", b"DELSUB " + sub.sid)
 
     # What the wire tells of TLS.
 
@@ -287,7 +290,7 @@ class Session(Facts):
         if probe:
             self._debug(text)
         else:
-            self.roster.error_seldom(self.label, text)
+            self.roster.complaints.seldom(self.label, text)
         self.close(errors.TLS_HANDSHAKE_FAILURE)
 
     def on_tls_timeout(self) -> None:
@@ -312,7 +315,7 @@ class Session(Facts):
             return
         # Both limits count this connection's own subscriptions, the account's too.
         if 0 < rules.max_subscriptions <= len(subs) or 0 <= self.account.max_subscriptions <= len(subs):
-            roster.error_seldom(self.label, errors.MAX_SUBSCRIPTIONS.text)
+            roster.complaints.seldom(self.label, errors.MAX_SUBSCRIPTIONS.text)
             self._refuse(errors.MAX_SUBSCRIPTIONS)
             return
         # A sid that is in use keeps its first subject; the client is not told. One that had its last message within
@@ -343,8 +346,7 @@ class Session(Facts):
                 sub.max = limit
             else:
                 sub.max = 0
-                del self.subs[sid]
-                self.account.sublist.remove(sub)
+                self.drop_subscription(sub)
         if self.connect.verbose:
             self._say(_OK)
 
@@ -386,6 +388,7 @@ class Session(Facts):
 
     def _take_connect(self, raw: bytes) -> None:
         roster = self.roster
+        self._trace(b"<<-", b"CONNECT " + raw)
         self._stop_timers()
         self.active_ns = roster.clock.now_ns()
         self.rtt_ns = max(1, self.active_ns - self.start_ns)
@@ -563,9 +566,12 @@ class Session(Facts):
 
     def _say(self, line: bytes) -> None:
         self.outbound.append(line)
+        self._trace(b"->>", line.rstrip(b"\r\n").lstrip(b"+"))
+
+    def _trace(self, direction: bytes, line: bytes) -> None:
         trace = self.roster.road.trace
         if trace is not None:
-            trace.append((self, b"->>", line.rstrip(b"\r\n").lstrip(b"+"), None))
+            trace.append((Named(self.label, self.account), direction, line, None))
 
     def _say_err(self, text: str) -> None:
         self._say(errors.render_err(text))
@@ -576,10 +582,11 @@ class Session(Facts):
             log.debug(f"{self.label} - {text}")
 
     def _notice(self, text: str) -> None:
-        self.roster.log.notice(f"{self.label} - {text}")
+        if self.roster.complaints.admit():
+            self.roster.log.notice(f"{self.label} - {text}")
 
     def _error(self, text: str) -> None:
-        self.roster.log.error(f"{self.label} - {text}")
+        self.roster.complaints.error(self.label, text)
 
     # For whoever decides about sessions from outside, as a reload does.
     adopt = _enter
