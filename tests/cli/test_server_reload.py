@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.reload import natsd, run
 from tests.cli.test_server_main import LIMIT_S, environment
 
 BASE = "listen: 127.0.0.1:-1\n"
@@ -225,3 +226,11 @@ def test_a_log_file_is_rotated_and_its_backups_are_bounded(tmp_path: Path, start
         assert before is None
     names = [path.name for path in tmp_path.iterdir() if path.name.startswith("x.log.")]
     assert len(names) == 1 and re.fullmatch(r"x\.log\.\d{4}(\.\d\d){5}\.\d{9}", names[0])
+
+
+def test_reloads_under_load_lose_nothing() -> None:
+    report = run(*natsd(), 80)
+    assert (report.trouble, report.lost_connections) == ("", 0)
+    assert report.published == report.received > 100
+    assert (report.reloads, report.refused) == (72, 8)
+    assert report.resident_after - report.resident_before < 2 << 20

@@ -53,6 +53,8 @@ STALL_NS = 10 * MS_NS
 LINGER_NS = 250 * MS_NS
 LINGER_BYTES = 1 << 20
 LINGER_READ = 65536
+MOST_LINGERING = 4096
+"""Above so many that flush or linger, the next ones are closed at once: a flood must not collect here."""
 LAST_READS = 4096
 """How often a connection that was reset is read at most: more than any receive buffer takes."""
 LAST_READS_PER_TURN = 16
@@ -336,6 +338,8 @@ class Connection:
             self._stall = None
         else:
             network.loop.remove_reader(self.fd)
+        if len(network.closing) >= MOST_LINGERING:
+            self._linger = False
         network.closing.add(self)
         self._release()
         if not flush or self.outbound.closed:
