@@ -43,6 +43,8 @@ _GO_CONFIG = {
     "client_advertise": 'client_advertise: "%"',
     "mappings": "mappings: %",
     "no_auth_user": "no_auth_user: %",
+    "system_account": 'system_account: "%"',
+    "no_system_account": "no_system_account: %",
 }
 _GO_AUTHORIZATION = {
     "user": 'user: "%"',
@@ -57,7 +59,10 @@ def go_config(options: dict[str, Any]) -> str:
     """Return the configuration file that gives a Go server natsd's options."""
     lines, inside = [], []
     accounts: dict[str, list[dict[str, Any]]] = {}
+    blocks: dict[str, dict[str, Any]] = {name: dict(block) for name, block in options.get("accounts", {}).items()}
     for name, value in options.items():
+        if name == "accounts":
+            continue
         if name == "users":
             for user in value:
                 rest = {key: given for key, given in user.items() if key != "account"}
@@ -68,15 +73,16 @@ def go_config(options: dict[str, Any]) -> str:
                 accounts.setdefault(user.get("account", ""), []).append(rest)
             if mine := accounts.pop("", []):
                 inside.append(f"users: {json.dumps(mine)}")
-            if accounts:
-                blocks = {account: {"users": users} for account, users in accounts.items()}
-                lines.append(f"accounts: {json.dumps(blocks)}")
+            for account, users in accounts.items():
+                blocks.setdefault(account, {}).setdefault("users", []).extend(users)
             continue
         word = value if isinstance(value, str) else json.dumps(value)
         if name in _GO_AUTHORIZATION:
             inside.append(_GO_AUTHORIZATION[name].replace("%", word))
         else:
             lines.append(_GO_CONFIG[name].replace("%", word))
+    if blocks:
+        lines.append(f"accounts: {json.dumps(blocks)}")
     if inside:
         lines.append("authorization { " + ", ".join(inside) + " }")
     return "\n".join(lines) + "\n"

@@ -91,7 +91,12 @@ def test_an_option_that_may_not_change_refuses_the_reload(name: str, before: Any
 def test_every_option_has_its_row_and_its_test() -> None:
     rows = {name for name, *_ in ROWS}
     # What a file is called and what it says as a whole; permissions that are in the users already.
-    assert set(Options.__slots__) - rows == {"config_file", "config_digest", "default_permissions"}
+    assert set(Options.__slots__) - rows == {
+        "config_file",
+        "config_digest",
+        "default_permissions",
+        "has_authorization",
+    }
     tested = {name for name, *_ in TAKEN + REFUSED} | {"accounts", "password", "no_auth_user", "tls", "allow_non_tls"}
     # What the server cannot do yet is refused before it comes to comparing.
     later = {"auth_callout", "proxy_required", "system_account", "no_system_account", "https_port"}

@@ -30,6 +30,15 @@ def to_ns(seconds: float) -> int:
     return int(seconds * SECOND_NS)
 
 
+def date(wall_ns: int) -> str:
+    """A wall clock time in UTC, RFC 3339 with as many decimals as it takes; Go's zero time for 0."""
+    if wall_ns <= 0:
+        return "0001-01-01T00:00:00Z"
+    seconds, ns = divmod(wall_ns, SECOND_NS)
+    stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
+    return f"{stamp}.{ns:09d}".rstrip("0") + "Z" if ns else stamp + "Z"
+
+
 class SystemClock:
     """The clock of the machine."""
 

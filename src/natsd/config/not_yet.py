@@ -16,10 +16,7 @@ NOT_YET = (
     # Key in a file, attribute of Options (empty: there is none), what it is.
     ("authorization.auth_callout", "auth_callout", "authorization callout"),
     ("authorization.proxy_required", "proxy_required", "trusted proxies"),
-    ("accounts", "accounts", "accounts"),
     ("accounts.jetstream", "", "JetStream"),
-    ("system_account", "system_account", "naming the system account"),
-    ("no_system_account", "no_system_account", "running without a system account"),
     ("ocsp", "", "OCSP"),
     ("ocsp_cache", "", "OCSP"),
     ("default_sentinel", "", "authorization callout"),

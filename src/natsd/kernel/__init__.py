@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from natsd.kernel._plain_inbound import Inbound
     from natsd.kernel._plain_interest import Subscription
     from natsd.kernel._plain_road import Outbound, Road
+    from natsd.kernel._plain_shadow import Carrier, Renames, Shadow
     from natsd.kernel._plain_sublist import Sublist
     from natsd.kernel._plain_verdicts import Verdicts
 
@@ -34,6 +35,9 @@ _HOMES = {
     "Sublist": "sublist",
     "Inbound": "inbound",
     "Verdicts": "verdicts",
+    "Carrier": "shadow",
+    "Renames": "shadow",
+    "Shadow": "shadow",
     "ClientScanner": "client",
 }
 
@@ -50,4 +54,16 @@ def __getattr__(name: str) -> object:
     return value
 
 
-__all__ = ["FORM", "ClientScanner", "Inbound", "Outbound", "Road", "Sublist", "Subscription", "Verdicts"]
+__all__ = [
+    "FORM",
+    "Carrier",
+    "ClientScanner",
+    "Inbound",
+    "Outbound",
+    "Renames",
+    "Road",
+    "Shadow",
+    "Sublist",
+    "Subscription",
+    "Verdicts",
+]

@@ -135,6 +135,7 @@ cdef class Feed:
     cdef int apply(self) except -1:
         cdef Road road = self.road
         road.busy = True
+        road.speaker = self.owner
         try:
             ops = self.resume()
             while ops is not None:
@@ -144,6 +145,7 @@ cdef class Feed:
                 ops = self.resume()
         finally:
             road.busy = False
+            road.speaker = None
         return 0
 
     cdef int settle(self) except -1:

@@ -404,6 +404,7 @@ cdef class Inbound(Feed):
                 message.sizes = sizes
                 message.sizes_size = sizes_size
                 message.stays = self.holder is None
+                message.brought = False
                 delivered = sublist.deliver(match, &message, None if self.echo else self.outbound)
             if delivered == 0 and reply != NULL and self.no_responders:
                 self.tell_no_responders(match.deliver_as[:match.as_size], reply[:reply_size])

@@ -23,7 +23,10 @@ cdef extern from "hash.h" nogil:
 @cython.no_gc
 @cython.freelist(64)
 cdef class Subscription:
-    """One interest in a subject: of a connection (`outbound`), or of the server itself (`handler`)."""
+    """One interest in a subject: of a connection (`outbound`), or of the server itself (`handler`).
+
+    A handler is called with the messages of a read; or it is a Carrier or a Shadow, see there.
+    """
 
     def __init__(self, bytes subject not None, bytes sid not None, bytes queue=None, Outbound outbound=None,
                  handler=None):

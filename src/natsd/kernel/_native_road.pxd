@@ -20,6 +20,7 @@ cdef class Road:
     cdef public object clock
     cdef public list trace
     cdef public bint busy
+    cdef public object speaker  # the owner of the Inbound whose bytes are being taken in
     cdef public list congested
     cdef uint64_t random
     cdef readonly uint64_t seed

@@ -57,6 +57,7 @@ cdef class Road:
         self.clock = None  # () -> int, to date messages by
         self.trace = None
         self.busy = False
+        self.speaker = None
         self.congested = []
         self.seed = (seed & 0xFFFFFFFFFFFFFFFF) or 0x9E3779B97F4A7C15
         self.random = self.seed

@@ -6,6 +6,7 @@ from cpython.object cimport PyObject
 from natsd.kernel._native_interest cimport Leaf, Members, Subscription, Twig
 from natsd.kernel._native_literals cimport Literals
 from natsd.kernel._native_road cimport Outbound, Road
+from natsd.kernel._native_shadow cimport Shadow
 
 cdef struct Match:  # one result, in one piece of memory with its arrays and subjects
     int refs
@@ -30,6 +31,7 @@ cdef struct Message:  # one published message, all of it in memory
     const char* sizes  # the size words of its line, as they were sent
     size_t sizes_size
     bint stays  # the payload stays where it is until the next flush
+    bint brought  # from another account: no stream takes it to a third
 
 cdef struct Entry:
     uint64_t hash
@@ -60,6 +62,9 @@ cdef class Sublist:
     cdef int deliver_alike(self, Match* match, Message* message, Outbound skip) except -1
     cdef int given(self, Subscription sub, Outbound outbound, size_t frame, size_t size) except -1
     cdef int give(self, Subscription sub, Match* match, Message* message, Outbound skip) except -1
+    cdef int give_shadow(self, Shadow shadow, Match* match, Message* message, Outbound skip) except -1
+    cdef int carry(self, Subscription sub, Match* match, Message* message) except -1
+    cdef int send(self, Match* match, bytes reply, bytes header, bytes payload, Outbound skip, bint brought) except -1
     cdef int give_local(self, Subscription sub, Match* match, Message* message) except -1
 
 cdef void release_match(Match* match) noexcept

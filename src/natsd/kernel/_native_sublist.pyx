@@ -18,6 +18,7 @@ from natsd.kernel._native_interest cimport (
 )
 from natsd.kernel._native_literals cimport literals_add, literals_drop, literals_find, literals_free, literals_list
 from natsd.kernel._native_road cimport Outbound, Road, room, waiting
+from natsd.kernel._native_shadow cimport Carrier, Shadow
 
 cdef extern from "hash.h" nogil:
     uint64_t natsd_hash(const char* p, size_t n, uint64_t seed)
@@ -355,27 +356,44 @@ cdef class Sublist:
     def publish(self, bytes subject not None, bytes reply, bytes header, bytes payload not None):
         """Deliver a message of the server's own, which no mapping changes; returns how many took it."""
         cdef Match* match = self.own_match(subject)
+        try:
+            return self.send(match, reply, header, payload, None, False)
+        finally:
+            release_match(match)
+
+    def bring(self, bytes subject not None, bytes reply, bytes header, bytes payload not None, Outbound skip=None):
+        """Deliver a message of another account; mappings hold for it. Returns how many took it.
+
+        skip: a connection that is not to get it.
+        """
+        cdef Match* match = self.look_up(PyBytes_AS_STRING(subject), PyBytes_GET_SIZE(subject))
+        try:
+            if match.nplain or match.ngroups:
+                return self.send(match, reply, header, payload, skip, True)
+            return 0
+        finally:
+            release_match(match)
+
+    cdef int send(self, Match* match, bytes reply, bytes header, bytes payload, Outbound skip, bint brought) except -1:
         cdef bytes body, sizes
         cdef Message message
         memset(&message, 0, sizeof(message))
-        try:
-            if reply is not None:
-                message.reply = PyBytes_AS_STRING(reply)
-                message.reply_size = PyBytes_GET_SIZE(reply)
-            if header is not None:
-                body = b"%b%b\r\n" % (header, payload)
-                sizes = b"%d %d" % (len(header), len(body) - 2)
-                message.header_size = PyBytes_GET_SIZE(header)
-            else:
-                body = payload + b"\r\n"
-                sizes = b"%d" % len(payload)
-            message.payload = PyBytes_AS_STRING(body)
-            message.size = PyBytes_GET_SIZE(body) - 2
-            message.sizes = PyBytes_AS_STRING(sizes)
-            message.sizes_size = PyBytes_GET_SIZE(sizes)
-            return self.deliver(match, &message, None)
-        finally:
-            release_match(match)
+        message.brought = brought
+        if reply is not None:
+            message.reply = PyBytes_AS_STRING(reply)
+            message.reply_size = PyBytes_GET_SIZE(reply)
+        if header is not None:
+            body = b"%b%b\r\n" % (header, payload)
+            sizes = b"%d %d" % (len(header), len(body) - 2)
+            message.header_size = PyBytes_GET_SIZE(header)
+        else:
+            body = payload + b"\r\n"
+            sizes = b"%d" % len(payload)
+        message.payload = PyBytes_AS_STRING(body)
+        message.size = PyBytes_GET_SIZE(body) - 2
+        message.sizes = PyBytes_AS_STRING(sizes)
+        message.sizes_size = PyBytes_GET_SIZE(sizes)
+        return self.deliver(match, &message, skip)
 
     cdef int deliver(self, Match* match, Message* message, Outbound skip) except -1:
         """Give one message to every plain subscription and to one member of each group; returns how many took it.
@@ -454,7 +472,9 @@ cdef class Sublist:
         if <int64_t> waiting(outbound) > road.max_pending:
             outbound.overflow()
         if sub.max and sub.delivered >= sub.max:
-            self.remove(sub)
+            # One that a shadow stands for is in another list; its owner takes it out.
+            if not self.remove(sub):
+                sub.closed = True
             road.add_ended(outbound.owner, sub)
         return 1
 
@@ -472,6 +492,10 @@ cdef class Sublist:
         if sub.filter is not None and not sub.filter.allowed(match.deliver_as, match.as_size):
             return 0
         if outbound is None:
+            if type(sub.handler) is Shadow:
+                return self.give_shadow(<Shadow> sub.handler, match, message, skip)
+            if type(sub.handler) is Carrier:
+                return self.carry(sub, match, message)
             return self.give_local(sub, match, message)
         if outbound.closed or outbound is skip:
             return 0
@@ -520,6 +544,34 @@ cdef class Sublist:
             p = start
         memcpy(p, payload, size + 2)
         return self.given(sub, outbound, p + size + 2 - start, size)
+
+    cdef int give_shadow(self, Shadow shadow, Match* match, Message* message, Outbound skip) except -1:
+        """Give to the subscription that a shadow stands for, under the importer's name for the subject."""
+        cdef Subscription origin = shadow.origin
+        cdef bytes name
+        cdef Match renamed
+        if message.brought or origin.closed or origin.outbound is None:
+            return 0
+        if shadow.names is None:
+            return self.give(origin, match, message, skip)
+        name = shadow.names.find(match.deliver_as, match.as_size)
+        renamed.deliver_as = PyBytes_AS_STRING(name)
+        renamed.as_size = <uint32_t> PyBytes_GET_SIZE(name)
+        return self.give(origin, &renamed, message, skip)
+
+    cdef int carry(self, Subscription sub, Match* match, Message* message) except -1:
+        """Have a message carried into another account."""
+        cdef Carrier carrier = <Carrier> sub.handler
+        taken = carrier.carry(
+            PyBytes_FromStringAndSize(match.deliver_as, match.as_size),
+            PyBytes_FromStringAndSize(message.reply, message.reply_size) if message.reply != NULL else None,
+            PyBytes_FromStringAndSize(message.payload, message.header_size) if message.header_size else None,
+            PyBytes_FromStringAndSize(message.payload + message.header_size, message.size - message.header_size),
+        )
+        if not taken:
+            return 0
+        sub.delivered += 1
+        return 1
 
     cdef int give_local(self, Subscription sub, Match* match, Message* message) except -1:
         sub.delivered += 1

@@ -173,6 +173,7 @@ class Inbound:
         if road.busy:
             raise RuntimeError("bytes taken in while another connection's are")
         road.busy = True
+        road.speaker = self.owner
         before = self.in_msgs
         try:
             ops = self.feed(data)
@@ -183,6 +184,7 @@ class Inbound:
                 ops = self.resume()
         finally:
             road.busy = False
+            road.speaker = None
         if self.in_msgs != before and road.clock is not None:
             self.last_ns = road.clock()
         road.settle()
@@ -424,7 +426,8 @@ class Inbound:
             found = sublist.look_up(subject)
         delivered = 0
         if found[0] or found[1]:
-            delivered = sublist.deliver(found, reply, header, payload, sizes, self)
+            skip = None if self.echo else self.outbound
+            delivered = sublist.deliver(found, reply, header, payload, sizes, skip)
         if not delivered and reply is not None and self.no_responders:
             self._no_responders(subject, reply)
 

@@ -8,13 +8,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from natsd.kernel._plain_road import Outbound
+    from natsd.kernel._plain_shadow import Carrier, Shadow
     from natsd.kernel._plain_verdicts import Verdicts
 
     Message = tuple[bytes, bytes | None, bytes | None, bytes]
+    Handler = Callable[[list[Message]], None] | Carrier | Shadow
 
 
 class Subscription:
-    """One interest in a subject: of a connection (`outbound`), or of the server itself (`handler`)."""
+    """One interest in a subject: of a connection (`outbound`), or of the server itself (`handler`).
+
+    A handler is called with the messages of a read; or it is a Carrier or a Shadow, see there.
+    """
 
     __slots__ = (
         "batch",
@@ -36,7 +41,7 @@ class Subscription:
         sid: bytes,
         queue: bytes | None = None,
         outbound: Outbound | None = None,
-        handler: Callable[[list[Message]], None] | None = None,
+        handler: Handler | None = None,
     ) -> None:
         if outbound is None and handler is None:
             raise ValueError(f"subscription on {subject!r} has neither an outbound nor a handler")
@@ -56,7 +61,7 @@ class Subscription:
         """Hand the gathered messages to the handler."""
         batch, self.batch = self.batch, []
         if self.handler is not None and batch:
-            self.handler(batch)
+            self.handler(batch)  # type: ignore[operator]
 
 
 class Leaf:

@@ -50,6 +50,7 @@ class Road:
         "reserved_replies",
         "reserved_subjects",
         "seed",
+        "speaker",
         "stall_bytes",
         "trace",
     )
@@ -70,6 +71,7 @@ class Road:
         self.on_work: Callable[[], None] | None = None
         self.trace: list[tuple[Any, bytes, bytes, bytes | None]] | None = None
         self.busy = False
+        self.speaker: Any = None  # the owner of the Inbound whose bytes are being taken in
         self.congested: list[Outbound] = []
         self.seed = (seed & MASK) or 0x9E3779B97F4A7C15
         self._random = self.seed

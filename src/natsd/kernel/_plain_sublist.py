@@ -13,11 +13,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from natsd.kernel._plain_interest import Leaf, Twig, has_wildcard
+from natsd.kernel._plain_shadow import Carrier, Shadow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from natsd.kernel._plain_inbound import Inbound
     from natsd.kernel._plain_interest import Subscription
     from natsd.kernel._plain_road import Outbound, Road
 
@@ -219,8 +219,21 @@ class Sublist:
 
     def publish(self, subject: bytes, reply: bytes | None, header: bytes | None, payload: bytes) -> int:
         """Deliver a message of the server's own, which no mapping changes; returns how many took it."""
-        sizes = b"%d" % len(payload) if header is None else b"%d %d" % (len(header), len(header) + len(payload))
-        return self.deliver(self._own_match(subject), reply, header, payload, sizes, None)
+        return self.deliver(self._own_match(subject), reply, header, payload, _sizes(header, payload), None)
+
+    def bring(
+        self,
+        subject: bytes,
+        reply: bytes | None,
+        header: bytes | None,
+        payload: bytes,
+        skip: Outbound | None = None,
+    ) -> int:
+        """Deliver a message of another account; mappings hold for it. Returns how many took it.
+
+        skip: a connection that is not to get it.
+        """
+        return self.deliver(self.look_up(subject), reply, header, payload, _sizes(header, payload), skip, True)
 
     def deliver(
         self,
@@ -229,25 +242,25 @@ class Sublist:
         header: bytes | None,
         payload: bytes,
         sizes: bytes,
-        origin: Inbound | None,
+        skip: Outbound | None,
+        brought: bool = False,
     ) -> int:
         """Give one message to every plain subscription and to one member of each group; returns how many took it.
 
-        sizes: the size words of its line, as they were sent.
-        origin: the connection it came from, which gets nothing itself where it said echo:false.
+        sizes: the size words of its line, as they were sent. skip: a connection that is not to get it.
+        brought: it came from another account, and no stream takes it to a third.
         """
         plain, groups, subject = found
-        skip = None if origin is None or origin.echo else origin.outbound
         frames: list[bytes | None] = [None, None]  # the frame after the sid: for MSG and for HMSG receivers
         n = 0
         for sub in plain:
-            if self._give(sub, skip, subject, reply, header, payload, sizes, frames):
+            if self._give(sub, skip, subject, reply, header, payload, sizes, frames, brought):
                 n += 1
         for members in groups:
             start = self.road.pick(len(members))
             for i in range(len(members)):
                 sub = members[(start + i) % len(members)]
-                if self._give(sub, skip, subject, reply, header, payload, sizes, frames):
+                if self._give(sub, skip, subject, reply, header, payload, sizes, frames, brought):
                     n += 1
                     break
         return n
@@ -262,12 +275,25 @@ class Sublist:
         payload: bytes,
         sizes: bytes,
         frames: list[bytes | None],
+        brought: bool,
     ) -> bool:
         if sub.closed:
             return False
         if sub.filter is not None and not sub.filter.allows(subject):
             return False
         outbound = sub.outbound
+        handler = sub.handler
+        if isinstance(handler, Shadow):
+            origin = handler.origin
+            if brought or origin.closed or origin.outbound is None:
+                return False
+            if handler.names is not None:
+                subject = handler.names.name(subject)
+            return self._give(origin, skip, subject, reply, header, payload, sizes, frames, False)
+        if isinstance(handler, Carrier):
+            taken = handler.carry(subject, reply, header, payload) > 0
+            sub.delivered += taken
+            return taken
         if outbound is None:
             sub.delivered += 1
             if not sub.batch:
@@ -295,7 +321,9 @@ class Sublist:
                 whole = header + payload if with_header and header is not None else payload
                 self.road.trace.append((outbound.owner, b"->>", line, whole))
         if sub.max and sub.delivered >= sub.max:
-            self.remove(sub)
+            # One that a shadow stands for is in another list; its owner takes it out.
+            if not self.remove(sub):
+                sub.closed = True
             if outbound is not None:
                 self.road.add_ended(outbound.owner, sub)
         return True
@@ -327,6 +355,11 @@ class Sublist:
             yield from leaf.plain
             for members in leaf.groups.values():
                 yield from members
+
+
+def _sizes(header: bytes | None, payload: bytes) -> bytes:
+    """The size words of a message's line."""
+    return b"%d" % len(payload) if header is None else b"%d %d" % (len(header), len(header) + len(payload))
 
 
 def _frame_end(reply: bytes | None, header: bytes | None, payload: bytes, sizes: bytes | None) -> bytes:

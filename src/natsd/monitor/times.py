@@ -2,18 +2,9 @@
 
 from __future__ import annotations
 
-import time
+from natsd.base.clock import SECOND_NS, date
 
-SECOND_NS = 1_000_000_000
-
-
-def date(wall_ns: int) -> str:
-    """A wall clock time in UTC, RFC 3339 with as many decimals as it takes; Go's zero time for 0."""
-    if wall_ns <= 0:
-        return "0001-01-01T00:00:00Z"
-    seconds, ns = divmod(wall_ns, SECOND_NS)
-    stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
-    return f"{stamp}.{ns:09d}".rstrip("0") + "Z" if ns else stamp + "Z"
+__all__ = ["date", "duration", "round_trip", "uptime"]
 
 
 def uptime(ns: int) -> str:

@@ -14,9 +14,12 @@ from natsd.config.reader import Checks
 from natsd.subjects.valid import is_valid, is_valid_literal
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from natsd.base.tls_options import TlsOptions
     from natsd.config.configuration import Configuration
-    from natsd.config.records import TlsRecord
+    from natsd.config.records import AccountRecord, TlsRecord
+    from natsd.config.setting import Setting
     from natsd.server.options import Options
 
 
@@ -62,6 +65,44 @@ def tls_options(record: TlsRecord, allow_non_tls: bool) -> TlsOptions:
         curves=record.curve_preferences,
         connection_rate_limit=record.connection_rate_limit,
     )
+
+
+MOST_LEVELS = 32
+
+
+def read_accounts(given: Mapping[str, object]) -> list[AccountRecord]:
+    """Accounts by name, as a program gives them in the shape of a configuration file. Raises OptionsError."""
+    from typing import cast
+
+    from natsd.base.errors import OptionsError
+    from natsd.config.accounts import read_accounts
+    from natsd.config.configuration import FINISHERS, KINDS
+    from natsd.config.reader import Reader, Wrong
+
+    reader = Reader(checks(), KINDS, FINISHERS)
+    try:
+        accounts = read_accounts(reader, _as_setting(given), "accounts")
+    except Wrong as error:
+        raise OptionsError(str(error)) from None
+    for problem in reader.problems:
+        if not problem.warning:
+            raise OptionsError(f"accounts: {problem.text}")
+    return cast("list[AccountRecord]", accounts)
+
+
+def _as_setting(value: object, level: int = 0) -> Setting:
+    from natsd.base.errors import OptionsError
+    from natsd.config.setting import Setting
+
+    if level > MOST_LEVELS:
+        raise OptionsError(f"accounts: more than {MOST_LEVELS} levels deep")
+    if isinstance(value, dict):
+        return Setting({str(key): _as_setting(item, level + 1) for key, item in value.items()})
+    if isinstance(value, list | tuple):
+        return Setting([_as_setting(item, level + 1) for item in value])
+    if isinstance(value, str | int | float):
+        return Setting(value)
+    raise OptionsError(f"accounts: {value!r} is no text, number, list or dictionary")
 
 
 def checks() -> Checks:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from natsd.base.errors import OptionsError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from natsd.accounts.users import User
     from natsd.base.tls_options import TlsOptions
@@ -21,11 +21,8 @@ MAX_PAYLOAD_WARNING = 8 << 20
 """A max_payload above this is allowed and warned of."""
 
 RARE = (
-    "accounts",
     "auth_callout",
-    "no_system_account",
     "proxy_required",
-    "system_account",
 )
 """Options that few starts have set: only then it is worth looking whether the server can do all of it."""
 
@@ -39,7 +36,9 @@ class Options:
     users: natsd.accounts.users.User, or mappings such as `{"user": "a", "password": "b", "account": "A", "permissions":
     {"publish": {"allow": [...], "deny": [...]}, "subscribe": ..., "allow_responses": {"max": 1, "expires": 120}}}`, or
     what a configuration file gave. default_permissions: those of users without any. no_auth_user: the name of the user
-    that silent clients become. What accounts, tls and auth_callout hold is in natsd/config/records.py.
+    that silent clients become. accounts: records, or by name what the accounts block of a configuration file has.
+    has_authorization: something is said of who may connect, be it nothing. What records of accounts and auth_callout
+    hold is in natsd/config/records.py.
     """
 
     __slots__ = (
@@ -52,6 +51,7 @@ class Options:
         "config_file",
         "debug",
         "default_permissions",
+        "has_authorization",
         "host",
         "http_base_path",
         "http_host",
@@ -136,7 +136,7 @@ class Options:
         max_traced_msg_len: int = 0,
         max_closed_clients: int = 10000,
         mappings: dict[str, Any] | None = None,
-        accounts: Sequence[AccountRecord] = (),
+        accounts: Sequence[AccountRecord] | Mapping[str, Any] = (),
         allow_non_tls: bool = False,
         auth_callout: AuthCallout | None = None,
         config_digest: str = "",
@@ -158,6 +158,7 @@ class Options:
         users: Iterable[Any] | None = None,
         no_auth_user: str = "",
         default_permissions: Any = None,
+        has_authorization: bool = False,
     ) -> None:
         self.host = host
         self.port = port
@@ -194,7 +195,12 @@ class Options:
         self.max_traced_msg_len = max_traced_msg_len
         self.max_closed_clients = max_closed_clients
         self.mappings = mappings or {}
-        self.accounts = list(accounts)
+        if isinstance(accounts, dict):
+            from natsd.server.configure import read_accounts
+
+            accounts = read_accounts(accounts)
+            users = [*(users or ()), *(user for account in accounts for user in account.users)]
+        self.accounts: list[AccountRecord] = list(accounts)  # type: ignore[arg-type]
         self.allow_non_tls = allow_non_tls
         self.auth_callout = auth_callout
         self.config_digest = config_digest
@@ -215,6 +221,7 @@ class Options:
         self.users = list(users or ())
         self.no_auth_user = no_auth_user
         self.default_permissions = default_permissions
+        self.has_authorization = has_authorization
 
     def check(self) -> None:
         """Raises OptionsError for what cannot be."""
@@ -253,7 +260,18 @@ class Options:
             missing = missing_for(self)
             if missing:
                 raise OptionsError(missing)
-        self.check_users()
+        users = self.check_users()
+        if self.accounts or self.system_account:
+            self._check_accounts(users)
+
+    def _check_accounts(self, users: list[User]) -> None:
+        from natsd.accounts.account import SYSTEM
+        from natsd.accounts.build import build_accounts
+
+        names = set(build_accounts(self.accounts).records)
+        names.update(user.account for user in users if user.account)
+        if self.system_account and self.system_account not in (names | {SYSTEM}):
+            raise OptionsError(f"system_account: there is no account {self.system_account!r}")
 
     def check_users(self) -> list[User]:
         """The users as records with their permissions settled. Raises OptionsError."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from natsd.accounts.account import GLOBAL, SYSTEM, Account
+from natsd.accounts.account import GLOBAL
+from natsd.accounts.border import Border
 from natsd.auth.credentials import Credentials
 from natsd.base.chance import SystemChance
 from natsd.base.clock import SECOND_NS, SystemClock, Timers, to_ns
@@ -18,6 +19,7 @@ from natsd.net.resets import Resets
 from natsd.protocol.errors import SERVER_SHUTDOWN
 from natsd.protocol.info import Info
 from natsd.server.options import MAX_PAYLOAD_WARNING, split_host_port
+from natsd.server.tenancy import OPEN_USER, install_accounts, make_accounts, opens_global
 from natsd.session.roster import Roster, Rules
 from natsd.session.session import Session
 
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
 
+    from natsd.accounts.build import Changes, Plan
     from natsd.accounts.permissions import Rights
     from natsd.accounts.users import User
     from natsd.base.chance import Chance
@@ -48,7 +51,8 @@ class Server:
     """One NATS server on the running event loop. Several can live side by side; nothing is global.
 
     Public and stable for monitoring: options, id, name, host, port, client_url, started and loaded (when the options
-    took effect; both wall clock nanoseconds), road, accounts, roster, connections, clock, lame, stopping.
+    took effect; both wall clock nanoseconds), road, border, accounts, system_account, roster, connections, clock, lame,
+    stopping.
     """
 
     def __init__(
@@ -84,9 +88,9 @@ class Server:
         self.road.stall_bytes = min(self.road.stall_bytes, options.max_pending // 2)
         self.road.reserved_subjects = RESERVED_SUBJECTS
         self.road.reserved_replies = RESERVED_REPLIES
-        self.accounts = {name: Account(name, self.road) for name in (GLOBAL, SYSTEM)}
-        if options.mappings:
-            self.map_subjects()
+        self.border = Border(self.road, self.clock, self.timers, chance, self.name)
+        self.accounts, self.system_account = make_accounts(options, self.border)
+        self._open_secret = ""
         self.roster = self._make_roster()
 
         self.security: Security | None = None
@@ -155,7 +159,7 @@ class Server:
         return Roster(
             road=self.road,
             account=self.accounts[GLOBAL],
-            system_account=self.accounts[SYSTEM],
+            system_account=self.system_account,
             info=info,
             rules=rules,
             credentials=credentials,
@@ -171,8 +175,6 @@ class Server:
         options = self.options
         users: list[tuple[User, Rights | None]] = []
         for user in options.check_users():
-            if user.account and user.account not in self.accounts:
-                self.accounts[user.account] = Account(user.account, self.road)
             rights = None
             if user.permissions is not None:
                 from natsd.accounts.permissions import Rights
@@ -181,27 +183,28 @@ class Server:
                 if rights is None or rights.permissions.key != user.permissions.key:
                     rights = Rights(user.permissions, self.road)
             users.append((user, rights))
+        no_auth_user = options.no_auth_user
+        if opens_global(options):
+            from natsd.accounts.users import User
+
+            # The same after a reload, so that those who came in by it stay.
+            secret = self._open_secret = self._open_secret or self.chance.take(32).hex()
+            no_auth_user = OPEN_USER + secret[:32]
+            users.append((User(no_auth_user, secret[32:]), None))
         return Credentials(
             token=options.token,
             user=options.user,
             password=options.password,
             users=users,
-            no_auth_user=options.no_auth_user,
+            no_auth_user=no_auth_user,
             salt=self.chance.take(16),
         )
 
-    def drop_unused_accounts(self) -> None:
-        """Forget the accounts that no user and no connection is in any more."""
-        used = {GLOBAL, SYSTEM} | {user.account for user in self.options.check_users()}
-        for name in [name for name, account in self.accounts.items() if name not in used and not account.connections]:
-            del self.accounts[name]
-
-    def map_subjects(self) -> None:
-        """Map the subjects of the global account by the options."""
-        from natsd.accounts.mappings import Mappings, parse_mappings
-
-        mappings = self.options.mappings
-        self.accounts[GLOBAL].map_subjects(Mappings(parse_mappings(mappings), self.chance) if mappings else None)
+    def install_accounts(self, plan: Plan) -> Changes | None:
+        """Give the accounts what the options say of them. What is left to do for sessions is returned."""
+        self.system_account, changes = install_accounts(self.options, self.border, self.accounts, plan)
+        self.roster.system_account = self.system_account
+        return changes
 
     @property
     def max_connections(self) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from sys import intern
 from typing import TYPE_CHECKING
 
+from natsd.base.clock import date
 from natsd.protocol.errors import quoted
 
 if TYPE_CHECKING:
@@ -106,6 +107,24 @@ class Facts:
             if who:
                 label += f" - {quoted(f'{self.account.name}/{who}'.encode())}"
         return label
+
+    def client_info(self) -> dict[str, object]:
+        """What is told of it to those who may know everything, as Nats-Request-Info has it; what is empty is left out."""
+        info: dict[str, object] = {
+            "start": date(self.start_wall_ns),
+            "host": self.ip,
+            "id": self.cid,
+            "acc": self.account.name,
+            "user": self.user,
+            "name": self.name,
+            "lang": self.lang,
+            "ver": self.version,
+            "rtt": self.rtt_ns,
+            "server": self.roster.info.server_name,
+            "kind": self.kind,
+            "client_type": self.type,
+        }
+        return {key: value for key, value in info.items() if value}
 
     @property
     def name(self) -> str:

@@ -31,6 +31,7 @@ from natsd.subjects.valid import RESERVED_QUEUE, count_tokens, may_subscribe
 if TYPE_CHECKING:
     from typing import Protocol
 
+    from natsd.accounts.imports import Shadows
     from natsd.auth.credentials import Admission
     from natsd.base.clock import Timer
     from natsd.protocol.errors import Refusal
@@ -71,7 +72,7 @@ _OK = b"+OK\r\n"
 class Session(Facts):
     """One client."""
 
-    __slots__ = ("auth_timer", "entered", "had_pong", "nonce", "ping_timer", "pings_out", "replies", "wire")
+    __slots__ = ("auth_timer", "entered", "had_pong", "nonce", "ping_timer", "pings_out", "replies", "shadows", "wire")
 
     def __init__(self, roster: Roster, wire: Wire, ip: str, port: int, fd: int = -1) -> None:
         self.roster = roster
@@ -80,7 +81,7 @@ class Session(Facts):
         self.port = port
         self.cid = roster.new_cid()
         self.account = roster.account
-        self.account.connections += 1
+        self.account.join()
         self.start_ns = roster.clock.now_ns()
         self.start_wall_ns = roster.clock.wall_ns()
         self.active_ns = self.start_ns
@@ -97,6 +98,7 @@ class Session(Facts):
         self.reason = ""
         self.tls: TlsFacts | None = None
         self.subs: dict[bytes, Subscription] = {}
+        self.shadows: Shadows | None = None  # of its subscriptions, where the account imports streams
         self.auth_timer: Timer | None = None
         self.ping_timer: Timer | None = None
         self.outbound = Outbound(roster.road, self, fd)
@@ -146,7 +148,7 @@ class Session(Facts):
         self._stop_timers()
         self.roster.forget(self, reason)
         self._drop_subscriptions()
-        self.account.connections -= 1
+        self.account.leave()
         self.wire.close(flush=reason not in errors.UNFLUSHED, linger=reason not in errors.UNLINGERED)
 
     def open_gate(self) -> None:
@@ -166,6 +168,8 @@ class Session(Facts):
         """Take one subscription away."""
         self.account.sublist.remove(sub)
         del self.subs[sub.sid]
+        if self.shadows is not None:
+            self.shadows.remove(sub)
         self._trace(b"<->", b"DELSUB " + sub.sid)
 
     def _stop_timers(self) -> None:
@@ -182,6 +186,17 @@ class Session(Facts):
             sublist.remove(sub)
             self._trace(b"<->", b"DELSUB " + sub.sid)
         self.subs = {}
+        if self.shadows is not None:
+            self.shadows.clear()
+
+    def renew_imports(self) -> None:
+        """The account imports other streams now."""
+        if self.shadows is None and self.account.stream_imports:
+            from natsd.accounts.imports import Shadows
+
+            self.shadows = Shadows(self.account)
+        if self.shadows is not None:
+            self.shadows.renew(self.account, self.subs.values())
 
     # What the kernel tells.
 
@@ -262,6 +277,10 @@ class Session(Facts):
         if self.subs.get(sub.sid) is sub:
             del self.subs[sub.sid]
             self._trace(b"<->", b"DELSUB " + sub.sid)
+        if self.shadows is not None:
+            # Its last message may have come from another account, where the subscription itself is not.
+            self.account.sublist.remove(sub)
+            self.shadows.remove(sub)
 
     # What the wire tells of TLS.
 
@@ -330,6 +349,8 @@ class Session(Facts):
                 sub.filter = rights.filter(subject, queue)
             subs[sid] = sub
             self.account.sublist.insert(sub)
+            if self.shadows is not None:
+                self.shadows.add(sub)
         if self.connect.verbose:
             self._say(_OK)
 
@@ -408,8 +429,10 @@ class Session(Facts):
         if again or self.entered:
             self._drop_subscriptions()
         admission = roster.credentials.admit(connect, self.connection_type, self.nonce)
-        if admission is None or connect.account or connect.new_account or not self._enter(admission):
+        if admission is None or connect.account or connect.new_account:
             self._refuse_login()
+            return
+        if not self._enter(admission):
             return
         if not 0 <= connect.protocol <= 1:
             self._error(errors.BAD_CLIENT_PROTOCOL.text)
@@ -427,24 +450,32 @@ class Session(Facts):
         inbound.echo = connect.echo
         inbound.headers = headers
         inbound.no_responders = connect.no_responders
-        inbound.max_payload = self.account.max_payload
         self.outbound.headers = headers
         if connect.verbose:
             self._say(_OK)
 
     def _enter(self, admission: Admission) -> bool:
-        """Bind the connection to its account and its rights. False where there is no such account."""
+        """Bind the connection to its account and its rights. False where that cannot be; the client is told then."""
         roster = self.roster
         account = roster.accounts.get(admission.account) if admission.account else roster.account
         if account is None:
+            self._refuse_login()
             return False
         inbound, outbound = self.inbound, self.outbound
         if account is not self.account:
+            if account.full:
+                roster.complaints.seldom(self.label, errors.MAX_ACCOUNT_CONNECTIONS.text)
+                self._refuse(errors.MAX_ACCOUNT_CONNECTIONS)
+                return False
             self._drop_subscriptions()
-            self.account.connections -= 1
-            account.connections += 1
+            self.account.leave()
+            account.join()
             self.account = account
             inbound.sublist = account.sublist
+            self.shadows = None
+            if account.stream_imports:
+                self.renew_imports()
+        inbound.max_payload = account.max_payload
         rights = admission.rights
         responses = None if rights is None else rights.responses
         self.admitted = admission
@@ -463,8 +494,10 @@ class Session(Facts):
         admission = None
         if self.roster.credentials.no_auth_user:
             admission = self.roster.credentials.admit(Connect(), self.connection_type, self.nonce)
-        if admission is None or not self._enter(admission):
+        if admission is None:
             self._refuse_login()
+            return
+        if not self._enter(admission):
             return
         if self.auth_timer is not None:
             self.auth_timer.cancel()

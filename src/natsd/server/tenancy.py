@@ -1,0 +1,90 @@
+"""The accounts of a server, from its options: at start, and again whenever they change.
+
+`$G` and the system account are always there, unless no_system_account says that the latter is not wanted. Users may name
+accounts that nothing else is said of.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from natsd.accounts.account import GLOBAL, SYSTEM, Account
+from natsd.accounts.system_imports import import_system
+
+if TYPE_CHECKING:
+    from natsd.accounts.border import Border
+    from natsd.accounts.build import Changes, Plan
+    from natsd.server.options import Options
+
+
+OPEN_USER = "nats-"
+"""How the name of the user begins that stands for those who say nothing; the rest nobody can guess."""
+
+
+def make_accounts(options: Options, border: Border) -> tuple[dict[str, Account], Account | None]:
+    """All accounts by name, and the system account. Raises OptionsError."""
+    accounts = {GLOBAL: Account(GLOBAL, border.road)}
+    system, _ = install_accounts(options, border, accounts, plan_accounts(options))
+    return accounts, system
+
+
+def plan_accounts(options: Options) -> Plan | None:
+    """What the accounts of options have to be, checked; None where nothing is said of any. Raises OptionsError."""
+    if not options.accounts:
+        return None
+    from natsd.accounts.build import build_accounts
+
+    return build_accounts(options.accounts)
+
+
+def plan_anew(options: Options) -> Plan:
+    """The same for a server that runs: accounts of which nothing is said any more have nothing. Raises OptionsError."""
+    from natsd.accounts.build import build_accounts
+    from natsd.config.records import AccountRecord
+
+    told = {record.name for record in options.accounts}
+    names = {GLOBAL, system_name(options), *(user.account for user in options.check_users())} - told - {""}
+    return build_accounts([*options.accounts, *map(AccountRecord, sorted(names))])
+
+
+def install_accounts(
+    options: Options, border: Border, accounts: dict[str, Account], plan: Plan | None
+) -> tuple[Account | None, Changes | None]:
+    """Put a plan to work. Returns the system account, and what is left to do where there was a plan."""
+    system = system_name(options)
+    names = [GLOBAL, *([system] if system else []), *(user.account for user in options.check_users() if user.account)]
+    changes = None
+    if plan is not None:
+        changes = plan.install(accounts, border, names)
+    for name in names:
+        if name not in accounts:
+            accounts[name] = Account(name, border.road)
+    if options.mappings:
+        from natsd.accounts.mappings import Mappings, parse_mappings
+
+        accounts[GLOBAL].map_subjects(Mappings(parse_mappings(options.mappings), border.chance))
+    if system:
+        import_system(border, accounts[system], accounts.values())
+    return accounts.get(system), changes
+
+
+def system_name(options: Options) -> str:
+    """The name of the system account; empty for none."""
+    if options.system_account:
+        return options.system_account
+    if options.no_system_account and not any(record.name == SYSTEM for record in options.accounts):
+        return ""
+    return SYSTEM
+
+
+def opens_global(options: Options) -> bool:
+    """Whether those who say nothing of themselves get into the global account although there are users.
+
+    That is the Go server's rule for installations that only gave the system account its users: nothing about
+    authorization is said, no other account is there, so what was open stays open.
+    """
+    system = system_name(options)
+    if options.no_auth_user or options.has_authorization or options.user or options.token or not system:
+        return False
+    told = {record.name for record in options.accounts} | {user.account for user in options.check_users()}
+    return told == {system}
