@@ -10,9 +10,7 @@ from bench.question import Case, main, sizes_of, throughput
 
 def cases(options: argparse.Namespace) -> list[Case]:
     return [
-        throughput(
-            f"4:4, {size} B", Shape(size=size, publishers=4, subscriptions=[(b"bench", None)] * 4, fan_out=4)
-        )
+        throughput(f"4:4, {size} B", Shape(size=size, publishers=4, subscriptions=[(b"bench", None)] * 4, fan_out=4))
         for size in sizes_of(options, [16, 128])
     ]
 

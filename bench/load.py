@@ -272,9 +272,7 @@ def receiving(connections: list[socket.socket], tally: Tally, slots: tuple[int, 
     def act(seconds: float) -> tuple[list[int], int, int, int]:
         fds = [connection.fileno() for connection in connections]
         deadline_ns = time.monotonic_ns() + int((5 * seconds + 30) * 1e9)
-        result: tuple[list[int], int, int, int] = receive(
-            fds, tally, slots[0] + number, GOAL, deadline_ns, group=slots
-        )
+        result: tuple[list[int], int, int, int] = receive(fds, tally, slots[0] + number, GOAL, deadline_ns, group=slots)
         return result
 
     return act

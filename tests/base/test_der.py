@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from natsd.base.der import dns_names, public_key
+from natsd.base.der import dns_names, not_after_s, public_key
 from tests.certificates import Authority, pin_of
 
 
@@ -35,9 +35,16 @@ def test_names_are_those_of_the_extension(authority: Authority) -> None:
     assert dns_names(der_of(authority.file)) == []
 
 
+def test_the_end_is_the_one_openssl_finds(authority: Authority) -> None:
+    for days in (1, 20_000):
+        certificate, _ = authority.sign("ends", days=days)
+        shown = ssl._ssl._test_decode_cert(certificate)["notAfter"]  # type: ignore[attr-defined]
+        assert not_after_s(der_of(certificate)) == ssl.cert_time_to_seconds(shown)
+
+
 @given(st.binary(max_size=200))
 def test_what_is_no_certificate_is_refused(data: bytes) -> None:
-    for read in (public_key, dns_names):
+    for read in (public_key, dns_names, not_after_s):
         with pytest.raises(ValueError):
             read(data)
 

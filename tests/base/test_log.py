@@ -201,3 +201,78 @@ def test_the_layout_is_what_wrappers_look_for() -> None:
     Log(lines, lambda: MOMENT_NS, pid=1).info("Server is ready")
     pattern = rb"\[\d+\] \d{4}/\d\d/\d\d \d\d:\d\d:\d\d\.\d{6} \[INF\] Server is ready\n"
     assert re.fullmatch(pattern, lines.lines[0])
+
+
+def rotating(path: Path, limit: int, max_files: int = 0) -> tuple[Log, list[int]]:
+    now = [MOMENT_NS]
+    return Log(LogFile(str(path), limit, max_files), lambda: now[0], logtime=False), now
+
+
+def test_a_file_above_its_limit_is_moved_away_and_begun_anew(tmp_path: Path) -> None:
+    path = tmp_path / "server.log"
+    log, _ = rotating(path, 400)
+    for _ in range(30):
+        log.info("0123456789")
+    log.close()
+    (backup,) = [name for name in os.listdir(tmp_path) if name != "server.log"]
+    assert re.fullmatch(r"server\.log\.2023\.06\.1\d\.\d\d\.45\.43\.820464999", backup)
+    assert (tmp_path / backup).read_text() == "[INF] 0123456789\n" * 24
+    text = path.read_text()
+    assert text == f'[INF] Rotated log, backup saved as "{tmp_path / backup}"\n' + "[INF] 0123456789\n" * 6
+
+
+def test_only_so_many_files_are_kept_and_others_are_not_touched(tmp_path: Path) -> None:
+    path = tmp_path / "server.log"
+    (tmp_path / "server.log.mine").write_text("x")
+    (tmp_path / "server.log.2023.06.13.99.00.00.1").write_text("x")
+    log, now = rotating(path, 10, 3)
+    for _ in range(6):
+        now[0] += 10**9
+        log.info("0123456789")
+    log.close()
+    backups = sorted(name for name in os.listdir(tmp_path) if re.fullmatch(r"server\.log\.(\d+\.){6}\d{9}", name))
+    assert len(backups) == 2 and backups[-1].endswith(".49.820464999")
+    assert "Purged log file" in path.read_text()
+    assert (tmp_path / "server.log.mine").exists()
+    assert (tmp_path / "server.log.2023.06.13.99.00.00.1").exists()
+
+
+def test_a_file_that_was_long_already_is_rotated_with_the_first_line(tmp_path: Path) -> None:
+    path = tmp_path / "server.log"
+    path.write_text("x" * 200)
+    log, _ = rotating(path, 100)
+    log.info("first")
+    log.close()
+    assert len(os.listdir(tmp_path)) == 2 and "Rotated log" in path.read_text()
+
+
+def test_a_rotation_that_fails_is_told_and_tried_again_later(tmp_path: Path) -> None:
+    path = tmp_path / "folder" / "server.log"
+    path.parent.mkdir()
+    log, _ = rotating(path, 10)
+    os.rename(path.parent, tmp_path / "away")
+    for _ in range(3):
+        log.info("0123456789")
+    log.close()
+    text = (tmp_path / "away" / "server.log").read_text()
+    assert "[ERR] Unable to rotate logfile (no such file or directory), will attempt next rotation at size 34" in text
+    assert text.count("0123456789") == 3
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no full disk to be had here")
+def test_a_full_disk_stops_nobody() -> None:
+    log, _ = rotating(Path("/dev/full"), 0)
+    for _ in range(10):
+        log.info("x")
+    log.close()
+
+
+def test_a_log_can_move_on_to_another_sink_and_layout() -> None:
+    one, two = Lines(), Lines()
+    log = Log(one, lambda: MOMENT_NS, pid=1, logtime=False)
+    log.info("x")
+    log.use(two, logtime=True, utc=True, colors=False)
+    log.info("y")
+    assert one.lines == [b"[1] [INF] x\n"]
+    assert two.lines == [b"[1] 2023/06/13 08:45:43.820464 [INF] y\n"]
+    assert not one.closed

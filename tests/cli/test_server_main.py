@@ -207,10 +207,13 @@ def test_a_lame_duck_without_clients_is_gone_at_once(start: Any) -> None:
     assert server.process.returncode == 0
 
 
-def test_a_reload_is_refused_and_the_log_has_no_file_to_reopen(start: Any) -> None:
+def test_a_reload_needs_a_file_and_the_log_has_no_file_to_reopen(start: Any) -> None:
     server = start().ready()
     server.signal(signal.SIGHUP, "hangup")
-    server.wait_for("[ERR] Failed to reload server configuration: it is not supported yet")
+    server.wait_for(
+        "[ERR] Failed to reload server configuration:"
+        " can only reload config when a file is provided using -c or --config"
+    )
     server.signal(signal.SIGUSR1, "user defined signal 1")
     server.wait_for("[INF] File log re-open ignored, not a file logger")
     server.connect().close()

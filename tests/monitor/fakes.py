@@ -65,7 +65,8 @@ class FakeServer:
         self.road = Road(1)
         self.accounts = {name: Account(name, self.road) for name in (GLOBAL, SYSTEM)}
         self.roster = FakeRoster(self.road, self.accounts[SYSTEM])
-        self.started = START_NS
+        self.started = self.loaded = START_NS
+        self.security: Any = None
         self.running = True
         self.lame = False
 

@@ -10,7 +10,7 @@ import pytest
 from natsd.base.errors import ListenError
 from natsd.base.log import Log
 from natsd.monitor.http import Page
-from natsd.monitor.pages import ENDPOINTS, Pages
+from natsd.monitor.pages import ENDPOINTS, Pages, base_path
 from natsd.monitor.query import Query
 from natsd.monitor.site import Site
 from tests.monitor.fakes import FakeServer
@@ -142,3 +142,25 @@ def test_a_site_serves_the_pages_on_any_free_port() -> None:
 def test_the_url_of_a_site_can_be_connected_to(host: str, shown: str) -> None:
     desk = Desk()
     assert Site(desk.server, desk.log, host, 8222).url == f"http://{shown}:8222"
+
+
+def test_under_a_base_path_all_pages_stand_there_and_nowhere_else() -> None:
+    desk = Desk()
+    desk.server = FakeServer(http_base_path="/x/y/")
+    desk.pages = Pages(desk.server, desk.log)
+    for path, title in ENDPOINTS:
+        assert desk.ask("/x/y" + path).status == 200
+        assert desk.pages.find(path, Query()) is None
+        assert f'<a href="/x/y{path}">{title}</a>' in desk.text("/x/y")
+    assert desk.text("/x/y/") == desk.text("/x/y")
+    assert desk.pages.find("/", Query()) is None and desk.pages.find("/x", Query()) is None
+    page = json.loads(desk.text("/x/y/varz"))
+    assert page["http_base_path"] == "/x/y/"
+    assert page["http_req_stats"]["/varz"] == 2
+
+
+@pytest.mark.parametrize(
+    ("given", "base"), [("", ""), ("/", ""), ("x", "/x"), ("/x/", "/x"), ("//x//y", "/x/y"), ("x/../../y", "/y")]
+)
+def test_a_base_path_is_brought_into_one_form(given: str, base: str) -> None:
+    assert base_path(given) == base

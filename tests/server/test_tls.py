@@ -16,6 +16,7 @@ import pytest
 import natsd
 from natsd.base.errors import OptionsError
 from natsd.base.tls_options import TlsOptions
+from natsd.server.options import Options
 from tests.certificates import Authority, pin_of
 
 CONNECT = b'CONNECT {"verbose":false,"pedantic":false}\r\n'
@@ -419,12 +420,12 @@ def test_a_new_certificate_is_for_new_connections(authority: Authority, folder: 
         old = await (await Client(server, authority).open()).secure()
         assert await old.ask() == b"PONG\r\n"
         install(authority.sign("after"))
-        server.reload_tls()
+        server.reload(server.options)
         new = await (await Client(server, authority).open()).secure()
         assert (subject(old), subject(new)) == ("before", "after")
         Path(files[0]).write_text("rubbish")
         with pytest.raises(OptionsError, match="cert_file"):
-            server.reload_tls()
+            server.reload(server.options)
         third = await (await Client(server, authority).open()).secure()
         assert subject(third) == "after"
         for client in (old, new, third):
@@ -559,3 +560,88 @@ def test_nats_py_connects_under_tls(authority: Authority, pair: tuple[str, str])
         await client.close()
 
     run(options(pair), dialogue)
+
+
+def test_new_options_of_tls_are_for_new_connections(authority: Authority, pair: tuple[str, str]) -> None:
+    async def dialogue(server: natsd.Server) -> None:
+        plain, writer = await asyncio.open_connection(server.host, server.port)
+        assert b"tls_required" not in await plain.readline()
+        server.reload(Options(host="127.0.0.1", port=-1, tls=options(pair)))
+        writer.write(CONNECT + b"PING\r\n")
+        assert await plain.readline() == b"PONG\r\n"
+        client = await (await Client(server, authority).open()).secure()
+        assert client.info["tls_required"] is True
+        server.reload(Options(host="127.0.0.1", port=-1))
+        assert await client.ask() == b"PONG\r\n"
+        last, other = await asyncio.open_connection(server.host, server.port)
+        assert b"tls_required" not in await last.readline()
+        for each in (writer, other):
+            each.close()
+        client.close()
+
+    async def whole() -> None:
+        async with natsd.Server() as server:
+            await dialogue(server)
+
+    asyncio.run(whole())
+
+
+def test_clients_whose_certificates_are_not_pinned_any_more_are_closed(
+    authority: Authority, pair: tuple[str, str], client_pair: tuple[str, str]
+) -> None:
+    other_pair = authority.sign("other")
+
+    def pinned(*pairs: tuple[str, str]) -> TlsOptions:
+        pins = [pin_of(certificate) for certificate, _ in pairs]
+        return options(pair, ca_file=authority.file, verify=True, pinned_certs=pins)
+
+    async def dialogue(server: natsd.Server) -> None:
+        stays = await (await Client(server, authority, client_pair).open()).secure()
+        goes = await (await Client(server, authority, other_pair).open()).secure()
+        for client in (stays, goes):
+            assert await client.ask() == b"PONG\r\n"
+        server.reload(Options(host="127.0.0.1", port=-1, tls=pinned(client_pair)))
+        assert await goes.rest() == b""
+        assert await stays.ask(b"PING\r\n") == b"PONG\r\n"
+        (closed,) = server.roster.closed
+        assert closed.reason == "TLS Handshake Failure"
+        stays.close()
+
+    run(pinned(client_pair, other_pair), dialogue)
+
+
+def test_handshakes_above_the_rate_are_told_to_come_later(authority: Authority, pair: tuple[str, str]) -> None:
+    async def dialogue(server: natsd.Server) -> None:
+        clients = [await (await Client(server, authority).open()).secure() for _ in range(2)]
+        late = await Client(server, authority).open()
+        await late.greeting()
+        assert await late.rest() == b"-ERR 'Connection throttling is active. Please try again later.'\r\n"
+        for client in clients:
+            assert await client.ask() == b"PONG\r\n"
+            client.close()
+        late.close()
+        assert server.roster.closed[0].reason == "Maximum Connections Exceeded"
+
+    run(options(pair, connection_rate_limit=2), dialogue)
+
+
+@pytest.mark.parametrize("curves", [["X25519"], ["CurveP384", "CurveP256"], ["X25519MLKEM768", "CurveP521"]])
+def test_one_preferred_curve_is_used(authority: Authority, pair: tuple[str, str], curves: list[str]) -> None:
+    async def dialogue(server: natsd.Server) -> None:
+        client = await (await Client(server, authority).open()).secure()
+        assert await client.ask() == b"PONG\r\n"
+        client.close()
+        stranger = Client(server, authority)
+        stranger.context.set_ecdh_curve("secp521r1" if curves[-1] != "CurveP521" else "X25519")
+        with pytest.raises((ssl.SSLError, ConnectionError)):
+            await (await stranger.open()).secure()
+
+    run(options(pair, curves=curves), dialogue)
+
+
+def test_varz_says_when_the_certificate_ends(pair: tuple[str, str]) -> None:
+    from natsd.net.tls_context import ends_at_s
+
+    shown = ssl._ssl._test_decode_cert(pair[0])["notAfter"]  # type: ignore[attr-defined]
+    assert ends_at_s(pair[0]) == ssl.cert_time_to_seconds(shown)
+    assert ends_at_s(pair[1]) == 0

@@ -35,12 +35,3 @@ def test_with_a_short_ping_interval_the_first_ping_follows_it() -> None:
     house = House()
     house.rules.ping_interval_ns = SECOND_NS
     assert SECOND_NS <= house.roster.first_ping_delay_ns() < 1.2 * SECOND_NS
-
-
-def test_texts_logged_seldom_are_told_apart_and_forgotten_in_time() -> None:
-    house = House()
-    for number in range(300):
-        house.roster.error_seldom("label", f"text {number}")
-    assert len(house.log.lines) == 300
-    house.roster.error_seldom("label", "text 299")
-    assert len(house.log.lines) == 300

@@ -53,6 +53,16 @@ class Permissions:
         self.subscribe = subscribe
         self.responses = responses
 
+    @property
+    def key(self) -> tuple[object, ...]:
+        """Equal where all the rules are."""
+        parts: list[object] = [
+            None if rules is None else (None if rules.allow is None else tuple(rules.allow), tuple(rules.deny))
+            for rules in (self.publish, self.subscribe)
+        ]
+        responses = self.responses
+        return (*parts, None if responses is None else (responses.max_msgs, responses.expires_s))
+
 
 class User:
     """One user: a name and a password (plain or a bcrypt hash), or a public user nkey.

@@ -56,6 +56,14 @@ class _Entry:
         self.proxy_required = user.proxy_required
         self.password = Password(user.password, salt)
 
+    def asks_the_same(self, other: _Entry) -> bool:
+        """Whether whoever was let in by the other is let in by this one."""
+        return (
+            self.password == other.password
+            and self.connection_types == other.connection_types
+            and self.proxy_required == other.proxy_required
+        )
+
     def takes(self, connection_type: str) -> bool:
         return (not self.connection_types or connection_type in self.connection_types) and not self.proxy_required
 
@@ -110,6 +118,39 @@ class Credentials:
     def announced(self) -> bool:
         """Whether INFO says that a client has to authenticate."""
         return self.required and not self.no_auth_user
+
+    def rights_of(self, name: str) -> Rights | None:
+        """The compiled rights of a user or nkey, where it has any."""
+        entry = self._nkeys.get(name) or self._users.get(name)
+        return None if entry is None else entry.admission.rights
+
+    def account_of(self, admission: Admission) -> str | None:
+        """The account of the user that somebody was admitted as; None where it is none of the users."""
+        entry = self._entry_of(admission)
+        return None if entry is None else entry.admission.account
+
+    def readmit(self, admission: Admission, before: Credentials) -> Admission | None:
+        """Admit somebody anew by what it was admitted as by other credentials, without looking at secrets.
+
+        None where the same is not asked for any more, so that everything has to be looked at again.
+        """
+        if not self.required:
+            return ANYBODY if not before.required else None
+        entry, earlier = self._entry_of(admission), before._entry_of(admission)
+        if entry is not None or earlier is not None:
+            if entry is None or earlier is None or not entry.asks_the_same(earlier):
+                return None
+            return entry.admission
+        if self._users or self._nkeys or not before.required or before._users or before._nkeys:
+            return None
+        if self._token == before._token and self.user == before.user and self._single == before._single:
+            return admission
+        return None
+
+    def _entry_of(self, admission: Admission) -> _Entry | None:
+        if admission.nkey:
+            return self._nkeys.get(admission.nkey)
+        return self._users.get(admission.user)
 
     def admit(
         self,

@@ -1,10 +1,11 @@
-"""The two things the ssl module does not tell of an X.509 certificate: its public key, and the names of one's own.
+"""What the ssl module does not tell of an X.509 certificate: its public key; the names and the end of one's own.
 
 To be given certificates that OpenSSL has accepted already; what does not have their shape raises ValueError.
 """
 
 from __future__ import annotations
 
+from calendar import timegm
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,6 +17,8 @@ EXTENSIONS = 0xA3
 OCTETS = 0x04
 DNS_NAME = 0x82
 SUBJECT_ALT_NAME = bytes.fromhex("0603551d11")
+UTC_TIME = 0x17
+_FIELDS_BEFORE_VALIDITY = 3
 _FIELDS_BEFORE_KEY = 5  # serial number, signature algorithm, issuer, validity, subject
 
 
@@ -36,6 +39,23 @@ def dns_names(certificate: bytes) -> list[str]:
                     found = [name for kind, _, name in _items(names) if kind == DNS_NAME]
                     return [name.decode("ascii", "replace").lower() for name in found]
     return []
+
+
+def not_after_s(certificate: bytes) -> int:
+    """When a DER certificate ends, in seconds since the epoch. Years with two digits are those from 1950 to 2049."""
+    try:
+        tag, _, content = list(_items(_fields(certificate)[_FIELDS_BEFORE_VALIDITY][2]))[1]
+    except IndexError:
+        raise ValueError("no end where one should be") from None
+    digits = content.decode("ascii", "replace")
+    if tag == UTC_TIME:
+        digits = ("19" if digits[:2] >= "50" else "20") + digits
+    if len(digits) != 15 or digits[14] != "Z" or not digits[:14].isdigit():
+        raise ValueError(f"{digits!r} is no time")
+    year, month, day, hour, minute, second = (
+        int(digits[at : at + (4 if not at else 2)]) for at in (0, 4, 6, 8, 10, 12)
+    )
+    return timegm((year, month, day, hour, minute, second))
 
 
 def _fields(certificate: bytes) -> list[tuple[int, bytes, bytes]]:

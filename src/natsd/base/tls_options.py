@@ -37,6 +37,9 @@ CIPHERS = {
 }
 """By the name in a configuration. The first three are of TLS 1.3, where the choice is not ours: they change nothing."""
 
+CURVES = {"CurveP256": "prime256v1", "CurveP384": "secp384r1", "CurveP521": "secp521r1", "X25519": "X25519"}
+"""By the name in a configuration. What else Go has is made of these and others, which the ssl module cannot choose."""
+
 DEFAULT_CIPHERS = tuple(name for name in CIPHERS if name.endswith(("SHA256", "SHA384")))
 
 
@@ -46,7 +49,9 @@ class TlsOptions:
     certs: (cert_file, key_file) pairs instead of the one pair, chosen by the name a client asks for.
     pinned_certs: SHA-256 in hex of the public keys (SubjectPublicKeyInfo, DER) that clients may have.
     handshake_first: True when the handshake comes before INFO; seconds when INFO is sent after that time without one.
-    allow_non_tls: clients may also do without.
+    allow_non_tls: clients may also do without. curves: the first one of CURVES among them is the only one used, since
+    the ssl module takes no more; empty for those of OpenSSL. connection_rate_limit: handshakes begun per second, 0 for
+    any number.
     """
 
     __slots__ = (
@@ -55,6 +60,8 @@ class TlsOptions:
         "cert_file",
         "certs",
         "ciphers",
+        "connection_rate_limit",
+        "curves",
         "handshake_first",
         "key_file",
         "min_version",
@@ -79,6 +86,8 @@ class TlsOptions:
         pinned_certs: Sequence[str] = (),
         handshake_first: bool | float = False,
         allow_non_tls: bool = False,
+        curves: Sequence[str] = (),
+        connection_rate_limit: int = 0,
     ) -> None:
         self.cert_file = cert_file
         self.key_file = key_file
@@ -92,6 +101,8 @@ class TlsOptions:
         self.pinned_certs = frozenset(pin.lower() for pin in pinned_certs)
         self.handshake_first = handshake_first
         self.allow_non_tls = allow_non_tls
+        self.curves = tuple(curves)
+        self.connection_rate_limit = connection_rate_limit
 
     @property
     def pairs(self) -> tuple[tuple[str, str], ...]:
@@ -102,6 +113,11 @@ class TlsOptions:
     def required(self) -> bool:
         """Whether a client that speaks no TLS is turned away."""
         return not self.allow_non_tls or self.handshake_first is True
+
+    @property
+    def curve(self) -> str:
+        """The one curve that is used, by OpenSSL's name; empty for its choice."""
+        return next((CURVES[name] for name in self.curves if name in CURVES), "")
 
     def check(self) -> None:
         """Raises OptionsError for what cannot be. Files are not looked into."""
@@ -121,6 +137,13 @@ class TlsOptions:
         for name in self.ciphers:
             if name not in CIPHERS:
                 raise OptionsError(f"tls: cipher_suites: {name!r} is not one of {', '.join(CIPHERS)}")
+        if self.curves and not self.curve:
+            raise OptionsError(
+                f"tls: curve_preferences: {', '.join(self.curves)} is not supported yet without one of"
+                f" {', '.join(CURVES)}"
+            )
+        if self.connection_rate_limit < 0:
+            raise OptionsError(f"tls: connection_rate_limit {self.connection_rate_limit} is less than 0")
         for pin in sorted(self.pinned_certs):
             if len(pin) != PIN_DIGITS or not all(digit in "0123456789abcdef" for digit in pin):
                 raise OptionsError(

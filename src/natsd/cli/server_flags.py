@@ -33,6 +33,8 @@ class Flag:
         self.help = help
 
 
+SIGNAL_HELP = "Tell a server: ldm, stop, quit, term, reopen or reload"
+
 FLAGS = [
     Flag("a addr net", "text", "host", "Server", "host", "Address to listen on (0.0.0.0)"),
     Flag("p port", "int", "port", "Server", "port", "Port for clients (4222), -1 for any free one"),
@@ -48,9 +50,13 @@ FLAGS = [
     Flag(
         "client_advertise", "text", "client_advertise", "Server", "host:port", "Address to tell clients instead of ours"
     ),
+    Flag("sl signal", "text", "signal", "Server", "signal[=pid]", SIGNAL_HELP),
     Flag("l log", "text", "log_file", "Logging", "file", "Append the log to this file, not to stderr"),
     Flag("T logtime", "bool", "logtime", "Logging", "", "Date and time on every line (true)"),
     Flag("logtime_utc", "bool", "logtime_utc", "Logging", "", "Date and time in UTC, not in local time"),
+    Flag("s syslog", "bool", "syslog", "Logging", "", "Log to syslog"),
+    Flag("r remote_syslog", "text", "remote_syslog", "Logging", "addr", "Log to a syslog server, udp://localhost:514"),
+    Flag("log_size_limit", "int", "log_size_limit", "Logging", "bytes", "Begin a new log file above this size"),
     Flag("D debug", "bool", "debug", "Logging", "", "Log what connections do"),
     Flag("V trace", "bool", "trace", "Logging", "", "Log every protocol line"),
     Flag("DV", "bool", "debug_and_trace", "Logging", "", "Both of these"),
@@ -66,13 +72,13 @@ FLAGS = [
     Flag("tlsverify", "bool", "tls_verify", "TLS", "", "Clients have to show a certificate, too"),
     Flag("tlscacert", "text", "tls_ca_file", "TLS", "file", "Who has to have signed it (PEM)"),
     Flag("h help", "bool", "show_help", "Other", "", "Show this text"),
+    Flag("help_tls", "bool", "show_help_tls", "Other", "", "Show what can stand in a tls block"),
     Flag("v version", "bool", "show_version", "Other", "", "Show the version; with debugging on, also what it runs on"),
 ]
 
 LATER = frozenset(
-    "sl signal s syslog r remote_syslog log_size_limit js jetstream sd store_dir"
-    " help_tls"
-    " routes cluster cluster_listen cluster_name cluster_advertise no_advertise connect_retries profile".split()
+    "js jetstream sd store_dir routes cluster cluster_listen cluster_name cluster_advertise no_advertise"
+    " connect_retries profile".split()
 )
 """Flags of the Go server that have no effect to offer here yet: refused by name, not as unknown."""
 
@@ -90,10 +96,12 @@ FALSE = frozenset(("0", "f", "F", "false", "FALSE", "False"))
 class CommandLine:
     """What a command line asks for: attributes for Options, and what the program itself does."""
 
-    __slots__ = ("check_config", "config_file", "options", "show_help", "show_version")
+    __slots__ = ("check_config", "config_file", "options", "show_help", "show_help_tls", "show_version", "signal")
 
     def __init__(self, values: dict[str, object]) -> None:
         self.show_help = bool(values.pop("show_help", False))
+        self.show_help_tls = bool(values.pop("show_help_tls", False))
+        self.signal = str(values.pop("signal", ""))
         self.show_version = bool(values.pop("show_version", False))
         self.check_config = bool(values.pop("check_config", False))
         self.config_file = str(values.pop("config_file", ""))
@@ -103,6 +111,11 @@ class CommandLine:
                 values.update((target, chosen) for target in targets)
         take_tls(values)
         self.options = values
+
+    @property
+    def given(self) -> dict[str, object]:
+        """What goes before a file. As in the Go server, an empty value or a port of 0 is the same as none."""
+        return {name: value for name, value in self.options.items() if value or isinstance(value, bool)}
 
 
 def take_tls(values: dict[str, object]) -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
 
-    from natsd.base.log import Log
+    from natsd.base.log import Log, Sink
     from natsd.cli.server_flags import CommandLine
     from natsd.monitor.site import Site
     from natsd.server.options import Options
@@ -46,6 +46,12 @@ def main() -> int:
         line = parse(sys.argv[1:])
     except FlagError as error:
         return refuse(str(error))
+    if line.signal:
+        return signal_servers(line.signal)
+    if line.show_help_tls:
+        from natsd.cli.help_tls import text
+
+        return say(text())
     if line.show_version or line.show_help:
         return say(version(bool(line.options.get("debug"))) if line.show_version else usage())
 
@@ -60,7 +66,7 @@ def main() -> int:
         if line.check_config:
             tell(f"{PROGRAM}: configuration file {options.config_file} is valid ({options.config_digest})")
             return 0
-        program = Program(options)
+        program = Program(options, line)
     except OptionsError as error:
         return refuse(*f"{PROGRAM}: {error}".split("\n"))
     except OSError as error:
@@ -73,6 +79,17 @@ def main() -> int:
         return loop.run_until_complete(program.run())
     finally:
         loop.close()
+
+
+def signal_servers(request: str) -> int:
+    """Do what `--signal` says and no more."""
+    from natsd.cli.server_signal import SignalError, send
+
+    try:
+        send(request)
+    except SignalError as error:
+        return refuse(*f"{PROGRAM}: {error}".split("\n"))
+    return 0
 
 
 def say(text: str) -> int:
@@ -142,8 +159,7 @@ def make_options(line: CommandLine) -> Options:
     """Options of the flags, and of the configuration file where one is named. Raises OptionsError."""
     from natsd.server.options import Options
 
-    # As in the Go server, an empty value or a port of 0 is the same as none.
-    flags = {name: value for name, value in line.options.items() if value or isinstance(value, bool)}
+    flags = line.given
     if line.config_file:
         return read_config(line, flags)
     options = Options(**flags)  # type: ignore[arg-type]
@@ -151,7 +167,8 @@ def make_options(line: CommandLine) -> Options:
     return options
 
 
-def read_config(line: CommandLine, flags: dict[str, object]) -> Options:
+def read_config(line: CommandLine, flags: dict[str, object], warn: Callable[[str], None] | None = None) -> Options:
+    """Options of the file, and of flags before it. warn: who is told what is doubtful instead of standard error."""
     from natsd.config.problems import ConfigError
     from natsd.server import configure
 
@@ -164,38 +181,56 @@ def read_config(line: CommandLine, flags: dict[str, object]) -> Options:
         # Who checks a file wants to hear of everything; who starts a server wants it to run.
         if line.check_config:
             raise warnings
-        tell(*str(warnings).split("\n"))
+        for text in str(warnings).split("\n"):
+            (warn or tell)(text)
     return configure.make_options(configuration, flags)
 
 
-def make_log(options: Options) -> Log:
-    """Raises OSError when the log file cannot be opened."""
-    from natsd.base.clock import SystemClock
-    from natsd.base.log import Descriptor, Log, LogFile
+def make_sink(options: Options) -> Sink:
+    """Where the log goes. Raises OSError when its file cannot be opened, and OptionsError for syslog."""
+    from natsd.base.log import Descriptor, LogFile
 
-    sink = LogFile(options.log_file) if options.log_file else Descriptor(2)
-    return Log(
-        sink,
-        SystemClock.wall_ns,
-        pid=os.getpid(),
-        debug=options.debug,
-        trace=options.trace,
-        logtime=options.logtime,
-        utc=options.logtime_utc,
-        colors=not options.log_file and sink.is_terminal(),
-    )
+    if options.log_file:
+        return LogFile(options.log_file, options.log_size_limit, options.log_max_files)
+    if options.remote_syslog or options.syslog:
+        from natsd.net.syslog import Syslog
+
+        return Syslog(options.remote_syslog)
+    return Descriptor(2)
+
+
+def use_sink(log: Log, sink: Sink, options: Options) -> None:
+    """Have the log written there, laid out by the options."""
+    from natsd.base.log import Descriptor
+
+    colors = type(sink) is Descriptor and sink.is_terminal()
+    log.use(sink, logtime=options.logtime, utc=options.logtime_utc, colors=colors)
+
+
+def make_log(options: Options) -> Log:
+    """Raises OSError when the log file cannot be opened, and OptionsError for syslog."""
+    from natsd.base.clock import SystemClock
+    from natsd.base.log import Log
+
+    sink = make_sink(options)
+    log = Log(sink, SystemClock.wall_ns, pid=os.getpid(), debug=options.debug, trace=options.trace)
+    use_sink(log, sink, options)
+    return log
 
 
 class Program:
     """One run of the server: what is around it, and the signals."""
 
-    def __init__(self, options: Options) -> None:
-        """Raises OSError for the log file."""
+    def __init__(self, options: Options, line: CommandLine) -> None:
+        """Raises OSError for the log file, and OptionsError."""
         from natsd.server.server import Server
 
         self.options = options
+        self.line = line
         self.log = make_log(options)
         self.server: Server = Server(self.options, self.log)
+        if self.server.system is not None:
+            self.server.system.on_reload = self.reload
         self.site: Site | None = None
         self.ports_file: PortsFile | None = None
         self.stop_asked = False
@@ -252,14 +287,22 @@ class Program:
             log.warn(f"  natsd:    {about()}; without a native kernel messages move several times slower")
 
     def write_pid_file(self) -> None:
-        path = self.options.pid_file
-        if path:
-            try:
-                fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, PID_FILE_MODE)
-                with open(fd, "w", encoding="ascii") as file:
-                    file.write(str(os.getpid()))
-            except OSError as error:
-                raise StartError(f"Could not write pidfile: {reason('open', error)}") from error
+        trouble = self.pid_file_trouble()
+        if trouble:
+            raise StartError(f"Could not write pidfile: {trouble}")
+
+    def pid_file_trouble(self) -> str:
+        """Write the pid file where one is wanted; returns why it could not be, or nothing."""
+        path = self.server.options.pid_file
+        if not path:
+            return ""
+        try:
+            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, PID_FILE_MODE)
+            with open(fd, "w", encoding="ascii") as file:
+                file.write(str(os.getpid()))
+        except OSError as error:
+            return reason("open", error)
+        return ""
 
     async def start_monitoring(self) -> None:
         options = self.options
@@ -285,7 +328,7 @@ class Program:
             raise StartError(f"Error listening on port: {where}, {quote(str(error))}") from error
 
     def write_ports_file(self) -> None:
-        folder = self.options.ports_file_dir
+        folder = self.server.options.ports_file_dir
         if not folder:
             return
         from natsd.server.ports_file import PortsFile, urls
@@ -375,4 +418,20 @@ class Program:
             self.log.notice("File log re-opened")
 
     def on_reload(self) -> None:
-        self.log.error("Failed to reload server configuration: it is not supported yet")
+        if not self.server.running:
+            return
+        try:
+            self.reload()
+        except OptionsError as error:
+            for text in f"Failed to reload server configuration: {error}".split("\n"):
+                self.log.error(text)
+
+    def reload(self) -> None:
+        """Read the configuration again and take what it says. Raises OptionsError, and then nothing has changed."""
+        if not self.line.config_file:
+            raise OptionsError("can only reload config when a file is provided using -c or --config")
+        from natsd.cli.surroundings import ProgramSurroundings
+
+        flags = self.line.given
+        self.server.reload(read_config(self.line, flags, self.log.warn), ProgramSurroundings(self))
+        self.options = self.server.options

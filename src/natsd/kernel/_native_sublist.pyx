@@ -537,7 +537,7 @@ cdef class Sublist:
         p += 2
         if road.trace is not None:
             road.trace.append((outbound.owner, b"->>", PyBytes_FromStringAndSize(start, p - start - 2),
-                               PyBytes_FromStringAndSize(payload + header_size, size - header_size)))
+                               PyBytes_FromStringAndSize(payload, size)))
         if stays:
             outbound.end += p - start
             if outbound.lend(payload, size + 2):

@@ -328,7 +328,8 @@ class Sublist:
             self.out_bytes += size
             if self.road.trace is not None:
                 line = head + frame[: frame.index(b"\r\n")]
-                self.road.trace.append((outbound.owner, b"->>", line, payload))
+                whole = header + payload if with_header and header is not None else payload
+                self.road.trace.append((outbound.owner, b"->>", line, whole))
         if sub.max and sub.delivered >= sub.max:
             # One that a shadow stands for is in another list; its owner takes it out.
             if not self.remove(sub):

@@ -4,7 +4,8 @@ Its own because the pages must be up before the server is ready, and a web frame
 whole server takes to start. It promises little and keeps to limits:
 
 1. A request is a head of at most MAX_HEAD_BYTES, complete within HEAD_TIMEOUT_S of its first byte; a body is not read.
-2. At most MAX_VISITORS connections. One more takes the place of the one idle longest, or is told to come back later.
+2. At most MAX_VISITORS connections, and under TLS as many that are shaking hands, for HEAD_TIMEOUT_S at most. One more
+   takes the place of the one idle longest, or is told to come back later.
 3. A page is rendered and sent piece by piece, each turn of the event loop at most for SLICE_NS and only as fast as the
    visitor reads; one who reads nothing for WRITE_TIMEOUT_S is cut off.
 """
@@ -79,6 +80,8 @@ class Listener:
         self.log = log
         self.clock = clock
         self.visitors: set[Visitor] = set()
+        self.porters: set[Porter] = set()
+        """Connections that have not shaken hands yet."""
         self._server: asyncio.Server | None = None
         self._sweep: asyncio.TimerHandle | None = None
 
@@ -86,10 +89,7 @@ class Listener:
         """Begin to serve on a bound socket, with a context under TLS."""
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(
-            lambda: Visitor(self),
-            sock=listening,
-            ssl=context,
-            ssl_handshake_timeout=HEAD_TIMEOUT_S if context is not None else None,
+            (lambda: Visitor(self)) if context is None else (lambda: Porter(self, context)), sock=listening
         )
         self._sweep = loop.call_later(1, self._look_at_timeouts)
 
@@ -103,6 +103,8 @@ class Listener:
             self._sweep = None
         for visitor in list(self.visitors):
             visitor.cut_off()
+        for porter in list(self.porters):
+            porter.cut_off()
 
     def date(self) -> str:
         now = time.gmtime(self.clock.wall_ns() // 1_000_000_000)
@@ -128,6 +130,48 @@ class Listener:
             if visitor.deadline_ns <= now:
                 visitor.cut_off()
         self._sweep = asyncio.get_running_loop().call_later(1, self._look_at_timeouts)
+
+
+class Porter(asyncio.Protocol):
+    """One connection during its TLS handshake; a visitor takes it over afterwards."""
+
+    __slots__ = ("_context", "_listener", "_task", "_transport")
+
+    def __init__(self, listener: Listener, context: SSLContext) -> None:
+        self._listener = listener
+        self._context = context
+        self._transport: asyncio.Transport | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        self._transport = transport
+        if len(self._listener.porters) >= MAX_VISITORS:
+            transport.abort()
+            return
+        self._listener.porters.add(self)
+        self._task = asyncio.get_running_loop().create_task(self._shake(transport))
+
+    async def _shake(self, transport: asyncio.Transport) -> None:
+        loop = asyncio.get_running_loop()
+        visitor = Visitor(self._listener)
+        try:
+            secure = await loop.start_tls(
+                transport, visitor, self._context, server_side=True, ssl_handshake_timeout=HEAD_TIMEOUT_S
+            )
+        except OSError:  # of which what TLS complains about is one kind, and having waited too long another
+            transport.abort()
+            return
+        finally:
+            self._listener.porters.discard(self)
+        if secure is not None:
+            visitor.take_over(secure)
+
+    def cut_off(self) -> None:
+        self._listener.porters.discard(self)
+        if self._task is not None:
+            self._task.cancel()
+        if self._transport is not None:
+            self._transport.abort()
 
 
 class Visitor(asyncio.Protocol):
@@ -165,6 +209,11 @@ class Visitor(asyncio.Protocol):
             self._wait(HEAD_TIMEOUT_S)
         else:
             self._answer(note(503, "too many connections"), False)
+
+    def take_over(self, transport: asyncio.Transport) -> None:
+        """Begin after a handshake, behind which the first request may have come already."""
+        self.connection_made(transport)
+        self._go_on()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._listener.visitors.discard(self)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from posixpath import normpath
 from typing import TYPE_CHECKING
 
 from natsd.base.log import quote
@@ -67,6 +68,11 @@ ENDPOINTS = (
 """What the index page links to."""
 
 
+def base_path(path: str) -> str:
+    """What all paths begin with, without a slash at its end."""
+    return normpath("/" + path.strip("/")).rstrip("/") if path.strip("/") else ""
+
+
 class Pages:
     """Finds pages for a Listener; `http_port` or `https_port` is where they are served, once that is known.
 
@@ -82,8 +88,7 @@ class Pages:
         self._log = log
         self._usage = Usage(server.clock)
         self._requests = server.http_requests
-        base = server.options.http_base_path.strip("/")
-        self._base = f"/{base}" if base else ""
+        self._base = base_path(server.options.http_base_path)
         self._index: Callable[[Query], Page] = self._links
         self._by_path: dict[str, tuple[str, Callable[[Query], Page]]] = {
             "/varz": ("/varz", lambda query: self._json(200, self._varz(), query)),

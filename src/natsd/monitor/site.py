@@ -5,13 +5,14 @@ To be imported only where pages are wanted: this room takes longer to load than 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from natsd.monitor.http import Listener
 from natsd.monitor.pages import Pages
 from natsd.net.listener import ANY_HOSTS, bind, join_host_port
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from ssl import SSLContext
 
     from natsd.base.log import Log
@@ -56,6 +57,23 @@ class Site:
             self._pages.https_port = self.port
         self._log.notice(f"Starting {self.scheme} monitor on {join_host_port(self.host, self.port)}")
         await self._listener.start(sock, self._context)
+
+    def renew(self, tls: TlsOptions) -> None:
+        """Show other certificates to visitors to come. Raises OptionsError, and then nothing has changed."""
+        if self._context is None:
+            return
+        from natsd.net.tls_context import make_context
+
+        context = make_context(tls, verify=False)
+
+        chooser: Callable[[Any, Any, Any], int | None] | None = context.sni_callback
+
+        def choose(wanted: Any, name: Any, first: Any) -> None:
+            wanted.context = context
+            if chooser is not None:
+                chooser(wanted, name, context)
+
+        self._context.sni_callback = choose
 
     def stop(self) -> None:
         """Stop listening and cut off whoever reads; idempotent."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from natsd.base.clock import to_ns
+from natsd.base.clock import SECOND_NS, to_ns
 from natsd.base.version import NATS_VERSION, PROTO
 from natsd.monitor.times import date, uptime
 from natsd.protocol.info import FLAVOUR
@@ -92,7 +92,7 @@ def varz(
         "stalled_clients": roster.stalls,
         "subscriptions": sum(len(account.sublist) for account in server.accounts.values()),
         "http_req_stats": dict(sorted(requests.items())),
-        "config_load_time": date(started_ns),
+        "config_load_time": date(server.loaded),
         "config_digest": options.config_digest,
     }
     if options.server_tags:
@@ -106,4 +106,6 @@ def varz(
         "stale_connection_stats": {"clients": roster.stale_connections, "routes": 0, "gateways": 0, "leafs": 0},
         "disk_io_wait_stats": {"waiters": 0, "waits": 0, "wait_time": 0, "max_wait_time": 0},
     }
+    if server.security is not None and server.security.not_after_s:
+        page["tls_cert_not_after"] = date(server.security.not_after_s * SECOND_NS)
     return page

@@ -209,8 +209,18 @@ class OptionsView(Protocol):
     def tls(self) -> TlsOptions | None: ...
 
 
+class SecurityView(Protocol):
+    """The certificates in use; when the first one ends, in seconds since the epoch, 0 where that is not known."""
+
+    @property
+    def not_after_s(self) -> int: ...
+
+
 class ServerView(Protocol):
-    """A server. `started` is a wall clock date, 0 before the start; a lame one takes no new connections."""
+    """A server. `started` (0 before the start) and `loaded`, when its options took effect, are wall clock dates.
+
+    A lame one takes no new connections.
+    """
 
     @property
     def options(self) -> OptionsView: ...
@@ -244,6 +254,12 @@ class ServerView(Protocol):
 
     @property
     def started(self) -> int: ...
+
+    @property
+    def loaded(self) -> int: ...
+
+    @property
+    def security(self) -> SecurityView | None: ...
 
     @property
     def running(self) -> bool: ...

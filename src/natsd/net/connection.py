@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from natsd.base.clock import Clock, Timer, Timers
     from natsd.net.resets import Resets
+    from natsd.net.throttle import Throttle
 
     class Outbound(Protocol):
         """A connection's way out, as far as it matters here."""
@@ -52,6 +53,8 @@ STALL_NS = 10 * MS_NS
 LINGER_NS = 250 * MS_NS
 LINGER_BYTES = 1 << 20
 LINGER_READ = 65536
+MOST_LINGERING = 4096
+"""Above so many that flush or linger, the next ones are closed at once: a flood must not collect here."""
 LAST_READS = 4096
 """How often a connection that was reset is read at most: more than any receive buffer takes."""
 LAST_READS_PER_TURN = 16
@@ -70,6 +73,7 @@ class Network:
         "resets",
         "stall_bytes",
         "stalling",
+        "throttle",
         "timers",
         "write_deadline_ns",
     )
@@ -83,6 +87,8 @@ class Network:
         self.stalling = True
         self.stall_bytes = 1 << 20
         self.max_pending = 64 << 20
+        self.throttle: Throttle | None = None
+        """Of TLS handshakes."""
         self.closing: set[Connection] = set()
         """Connections that have no session any more and flush or linger."""
 
@@ -185,6 +191,12 @@ class Connection:
         self._read = read
         self.network.loop.add_reader(self.fd, read, self.fd)
         self.network.resets.watch(self.fd, self)
+
+    def read_by(self, read: Callable[[int], None], take_in: Callable[[bytes], None]) -> None:
+        """Have others read from now on; `take_in` gets what came another way than through the descriptor."""
+        self._read = read
+        if self._state == _OPEN and self._stall is None and self._last_reads < 0:
+            self.network.loop.add_reader(self.fd, read, self.fd)
 
     def on_reset(self) -> None:
         """The other side is gone without a farewell: take in what it said before, up to the error."""
@@ -326,6 +338,8 @@ class Connection:
             self._stall = None
         else:
             network.loop.remove_reader(self.fd)
+        if len(network.closing) >= MOST_LINGERING:
+            self._linger = False
         network.closing.add(self)
         self._release()
         if not flush or self.outbound.closed:

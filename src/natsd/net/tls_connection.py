@@ -49,6 +49,8 @@ if TYPE_CHECKING:
 
         def on_handshake(self) -> None: ...
 
+        def on_throttled(self) -> None: ...
+
         def begin(self) -> None: ...
 
         def on_secure(self, version: str, cipher: str, certificate: bytes | None, *, first: bool) -> None: ...
@@ -142,6 +144,12 @@ class TlsConnection(Connection):
         else:
             self._shake_within_limit()
 
+    def read_by(self, read: Callable[[int], None], take_in: Callable[[bytes], None]) -> None:
+        self._read_plain = read
+        self._take_in = take_in
+        if self._phase == _PLAIN:
+            super().read_by(read, take_in)
+
     def _go_on_greeted(self) -> None:
         if self._security.allow_non_tls:
             self._phase = _SNIFFING
@@ -152,6 +160,10 @@ class TlsConnection(Connection):
     def _shake_within_limit(self) -> None:
         self._stop_limit()
         self._phase = _SHAKING
+        throttle = self.network.throttle
+        if throttle is not None and not throttle.admit():
+            self._tls_peer.on_throttled()
+            return
         self._tls_peer.on_handshake()
         self._limit = self.network.timers.schedule(self._security.timeout_ns, self._on_limit)
 
@@ -190,6 +202,8 @@ class TlsConnection(Connection):
     def _on_readable(self, fd: int) -> None:
         if self._phase == _WAITING:
             self._shake_within_limit()
+            if not self.is_open:
+                return
         elif self._phase == _SNIFFING:
             try:
                 first = self._sock.recv(1, socket.MSG_PEEK)
@@ -204,6 +218,8 @@ class TlsConnection(Connection):
                     self._read(fd)
                 return
             self._shake_within_limit()
+            if not self.is_open:
+                return
         encrypted = self._buffers.encrypted
         try:
             size = self._sock.recv_into(encrypted)

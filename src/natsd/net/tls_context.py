@@ -11,7 +11,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from natsd.base.clock import to_ns
-from natsd.base.der import dns_names, public_key
+from natsd.base.der import dns_names, not_after_s, public_key
 from natsd.base.errors import OptionsError
 from natsd.base.tls_options import CIPHERS, DEFAULT_CIPHERS
 
@@ -27,7 +27,7 @@ _VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 class Security:
     """TLS of one listener as connections need it."""
 
-    __slots__ = ("allow_non_tls", "context", "delay_ns", "first", "pinned", "timeout_ns")
+    __slots__ = ("allow_non_tls", "context", "delay_ns", "first", "not_after_s", "pinned", "stamp", "timeout_ns")
 
     def __init__(self, options: TlsOptions) -> None:
         """Reads the files. Raises OptionsError."""
@@ -38,12 +38,29 @@ class Security:
         self.allow_non_tls = options.allow_non_tls
         self.pinned = options.pinned_certs
         self.context = make_context(options, verify=options.verify)
+        self.stamp = stamp(options)
+        self.not_after_s = ends_at_s(options.pairs[0][0])
+        """When the first certificate ends, in seconds since the epoch; 0 where that cannot be told."""
 
     def admits(self, certificate: bytes | None) -> bool:
         """Whether a client with this certificate (DER) may come in, as far as pinned ones go."""
         if not self.pinned:
             return True
         return certificate is not None and sha256(public_key(certificate)).hexdigest() in self.pinned
+
+
+def stamp(options: TlsOptions) -> bytes:
+    """A digest of what is in the files. Raises OptionsError."""
+    names = [name for pair in options.pairs for name in pair] + [options.ca_file]
+    digest = sha256()
+    for name in filter(None, names):
+        try:
+            with open(name, "rb") as file:
+                content = file.read()
+        except OSError as error:
+            raise OptionsError(f"tls: {name!r}: {(error.strerror or str(error)).lower()}") from None
+        digest.update(b"%d " % len(content) + content)
+    return digest.digest()
 
 
 def make_context(options: TlsOptions, *, verify: bool) -> ssl.SSLContext:
@@ -67,6 +84,8 @@ def _context_of(options: TlsOptions, verify: bool, cert_file: str, key_file: str
     before_1_3 = [name for name in chosen if not name.startswith("TLS_")]
     if before_1_3:
         context.set_ciphers(":".join(before_1_3))
+    if options.curve:
+        context.set_ecdh_curve(options.curve)
     _readable("cert_file", cert_file)
     _readable("key_file", key_file)
     try:
@@ -105,15 +124,28 @@ def _readable(what: str, path: str) -> None:
         raise OptionsError(f"tls: {what} {path!r}: {text}") from None
 
 
-def _names_in(cert_file: str) -> list[str]:
-    """The DNS names of the first certificate in a file; none where it cannot be told."""
+def _first_in(cert_file: str) -> bytes:
+    """The first certificate in a file, in DER. Raises ValueError."""
     with open(cert_file, encoding="ascii", errors="replace") as file:
         text = file.read()
     start, end = text.find(ssl.PEM_HEADER), text.find(ssl.PEM_FOOTER)
+    return ssl.PEM_cert_to_DER_cert(text[start : end + len(ssl.PEM_FOOTER)])
+
+
+def _names_in(cert_file: str) -> list[str]:
+    """The DNS names of the first certificate in a file; none where it cannot be told."""
     try:
-        return dns_names(ssl.PEM_cert_to_DER_cert(text[start : end + len(ssl.PEM_FOOTER)]))
+        return dns_names(_first_in(cert_file))
     except ValueError:
         return []
+
+
+def ends_at_s(cert_file: str) -> int:
+    """When the first certificate in a file ends, in seconds since the epoch; 0 where it cannot be told."""
+    try:
+        return not_after_s(_first_in(cert_file))
+    except ValueError:
+        return 0
 
 
 def _chooser(by_name: dict[str, ssl.SSLContext]) -> Callable[[Any, Any, ssl.SSLContext], None]:

@@ -48,7 +48,7 @@ def tls_options(record: TlsRecord, allow_non_tls: bool) -> TlsOptions:
     from natsd.base.errors import OptionsError
     from natsd.base.tls_options import TlsOptions
 
-    for name in ("check_known_urls", "connection_rate_limit", "curve_preferences", "ocsp_peer"):
+    for name in ("check_known_urls", "ocsp_peer"):
         if getattr(record, name):
             raise OptionsError(f"tls: {name} is not supported yet")
     return TlsOptions(
@@ -62,6 +62,8 @@ def tls_options(record: TlsRecord, allow_non_tls: bool) -> TlsOptions:
         pinned_certs=sorted(record.pinned_certs),
         handshake_first=record.handshake_fallback_s or record.handshake_first,
         allow_non_tls=allow_non_tls,
+        curves=record.curve_preferences,
+        connection_rate_limit=record.connection_rate_limit,
     )
 
 
@@ -85,7 +87,7 @@ def read_accounts(given: Mapping[str, object]) -> list[AccountRecord]:
     for problem in reader.problems:
         if not problem.warning:
             raise OptionsError(f"accounts: {problem.text}")
-    return cast("list[AccountRecord]", accounts)
+    return accounts
 
 
 def _as_setting(value: object, level: int = 0) -> Setting:

@@ -22,11 +22,7 @@ MAX_PAYLOAD_WARNING = 8 << 20
 
 RARE = (
     "auth_callout",
-    "http_base_path",
-    "log_size_limit",
     "proxy_required",
-    "remote_syslog",
-    "syslog",
 )
 """Options that few starts have set: only then it is worth looking whether the server can do all of it."""
 

@@ -19,7 +19,7 @@ from natsd.net.resets import Resets
 from natsd.protocol.errors import SERVER_SHUTDOWN
 from natsd.protocol.info import Info
 from natsd.server.options import MAX_PAYLOAD_WARNING, split_host_port
-from natsd.server.tenancy import OPEN_USER, make_accounts, opens_global
+from natsd.server.tenancy import OPEN_USER, install_accounts, make_accounts, opens_global
 from natsd.session.roster import Roster, Rules
 from natsd.session.session import Session
 from natsd.system.service import Service
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
 
+    from natsd.accounts.build import Changes, Plan
     from natsd.accounts.permissions import Rights
     from natsd.accounts.users import User
     from natsd.base.chance import Chance
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from natsd.monitor.view import JetStreamView
     from natsd.net.tls_connection import Buffers
     from natsd.net.tls_context import Security
+    from natsd.server.apply import Surroundings
     from natsd.server.options import Options
 
 RESERVED_SUBJECTS = (b"_GR_.?", b"$NRG.")
@@ -50,8 +52,9 @@ DEFAULT_MAX_CONNECTIONS = 65536
 class Server:
     """One NATS server on the running event loop. Several can live side by side; nothing is global.
 
-    Public and stable for monitoring: options, id, name, host, port, client_url, started (wall clock nanoseconds),
-    road, border, accounts, system_account, roster, connections, clock, lame, stopping.
+    Public and stable for monitoring: options, id, name, host, port, client_url, started and loaded (when the options
+    took effect; both wall clock nanoseconds), road, border, accounts, system_account, roster, connections, clock, lame,
+    stopping.
     """
 
     def __init__(
@@ -73,6 +76,7 @@ class Server:
         self.host = options.host or "0.0.0.0"
         self.port = options.port
         self.started = 0
+        self.loaded = self.clock.wall_ns()
         self.lame = False
         self.stopping = False
         self.jetstream: JetStreamView | None = None
@@ -91,6 +95,7 @@ class Server:
         self.road.reserved_replies = RESERVED_REPLIES
         self.border = Border(self.road, self.clock, self.timers, chance, self.name)
         self.accounts, self.system_account = make_accounts(options, self.border)
+        self._open_secret = ""
         self.roster = self._make_roster()
 
         self.system: Service | None = None
@@ -98,10 +103,10 @@ class Server:
             self.system = Service(self, self.roster.system_account, log)
             self.roster.events = self.system.events
 
-        self._security: Security | None = None
+        self.security: Security | None = None
+        """TLS for connections to come; those that are there keep what they have."""
         self._tls_buffers: Buffers | None = None
-        if options.tls is not None:
-            self._start_tls(options.tls)
+        self.use_security(self.make_security(options.tls))
 
         self._listener: Listener | None = None
         self._alarm: Alarm | None = None
@@ -110,39 +115,50 @@ class Server:
         self._lame_duck: asyncio.Task[None] | None = None
         self._stopped: asyncio.Event | None = None
 
-    def _start_tls(self, options: TlsOptions) -> None:
-        from natsd.net.tls_connection import Buffers
+    @staticmethod
+    def make_security(options: TlsOptions | None) -> Security | None:
+        """Read the files of TLS. Raises OptionsError."""
+        if options is None:
+            return None
         from natsd.net.tls_context import Security
 
-        self._security = Security(options)
-        self._tls_buffers = Buffers()
+        return Security(options)
+
+    def use_security(self, security: Security | None) -> None:
+        """Give connections to come this TLS, or none."""
+        self.security = security
+        if security is not None and self._tls_buffers is None:
+            from natsd.net.tls_connection import Buffers
+
+            self._tls_buffers = Buffers()
+        options = self.options.tls
         info = self.roster.info
-        info.tls_required = not options.allow_non_tls
-        info.tls_available = options.allow_non_tls
-        info.tls_verify = options.verify
+        info.tls_required = options is not None and not options.allow_non_tls
+        info.tls_available = options is not None and options.allow_non_tls
+        info.tls_verify = options is not None and options.verify
+        info.refresh()
 
-    def reload_tls(self) -> None:
-        """Read the files of `options.tls` anew, for connections to come; those that are there keep what they have.
+    def reload(self, options: Options, around: Surroundings | None = None) -> None:
+        """Take other options while running, as far as they can change then.
 
-        Raises OptionsError, and then nothing has changed.
+        around: what lives around the server and changes with it. Raises OptionsError, and then nothing has changed.
         """
-        if self.options.tls is not None:
-            from natsd.net.tls_context import Security
+        from natsd.server.apply import Surroundings, apply
 
-            self._security = Security(self.options.tls)
+        apply(self, options, around or Surroundings())
 
     def _make_roster(self) -> Roster:
         options = self.options
         rules = Rules()
         rules.headers = not options.no_header_support
-        rules.max_connections = options.max_connections or DEFAULT_MAX_CONNECTIONS
+        rules.max_connections = self.max_connections
         rules.max_subscriptions = options.max_subscriptions
         rules.max_sub_tokens = options.max_sub_tokens
         rules.max_closed = options.max_closed_clients
         rules.ping_interval_ns = to_ns(options.ping_interval_s)
         rules.ping_max = options.ping_max
         rules.auth_timeout_ns = to_ns(options.auth_timeout_s)
-        credentials = self._make_credentials()
+        credentials = self.make_credentials()
         info = Info(
             self.id,
             self.name,
@@ -164,7 +180,8 @@ class Server:
             accounts=self.accounts,
         )
 
-    def _make_credentials(self) -> Credentials:
+    def make_credentials(self, before: Credentials | None = None) -> Credentials:
+        """What clients have to know by the options. Rights that stay as they were `before` keep their compiled form."""
         options = self.options
         users: list[tuple[User, Rights | None]] = []
         for user in options.check_users():
@@ -172,13 +189,16 @@ class Server:
             if user.permissions is not None:
                 from natsd.accounts.permissions import Rights
 
-                rights = Rights(user.permissions, self.road)
+                rights = before.rights_of(user.name) if before is not None else None
+                if rights is None or rights.permissions.key != user.permissions.key:
+                    rights = Rights(user.permissions, self.road)
             users.append((user, rights))
         no_auth_user = options.no_auth_user
         if opens_global(options):
             from natsd.accounts.users import User
 
-            secret = self.chance.take(32).hex()
+            # The same after a reload, so that those who came in by it stay.
+            secret = self._open_secret = self._open_secret or self.chance.take(32).hex()
             no_auth_user = OPEN_USER + secret[:32]
             users.append((User(no_auth_user, secret[32:]), None))
         return Credentials(
@@ -189,6 +209,17 @@ class Server:
             no_auth_user=no_auth_user,
             salt=self.chance.take(16),
         )
+
+    def install_accounts(self, plan: Plan) -> Changes | None:
+        """Give the accounts what the options say of them. What is left to do for sessions is returned."""
+        self.system_account, changes = install_accounts(self.options, self.border, self.accounts, plan)
+        self.roster.system_account = self.system_account
+        return changes
+
+    @property
+    def max_connections(self) -> int:
+        """How many connections there may be; below 0 for none."""
+        return self.options.max_connections or DEFAULT_MAX_CONNECTIONS
 
     @property
     def connections(self) -> dict[int, Session]:
@@ -243,11 +274,10 @@ class Server:
 
         self._resets = Resets(loop)
         network = Network(loop, self._resets, self.clock, self.timers)
-        network.write_deadline_ns = to_ns(options.write_deadline_s)
-        network.stalling = not options.no_fast_producer_stall
         network.stall_bytes = self.road.stall_bytes
         network.max_pending = options.max_pending
         self._network = network
+        self.use_network()
         self._alarm = Alarm(loop, self.timers, self.clock)
         if options.trace:
             self.road.trace = []
@@ -265,30 +295,52 @@ class Server:
             if options.tls.handshake_first is True:
                 log.warn('Clients that are not using "TLS Handshake First" option will fail to connect')
 
+    def use_network(self) -> None:
+        """Have the connections go by the options."""
+        network = self._network
+        if network is not None:
+            network.write_deadline_ns = to_ns(self.options.write_deadline_s)
+            network.stalling = not self.options.no_fast_producer_stall
+            limit = self.options.tls.connection_rate_limit if self.options.tls is not None else 0
+            if limit != (network.throttle.limit if network.throttle is not None else 0):
+                from natsd.net.throttle import Throttle
+
+                network.throttle = Throttle(limit, self.clock, self.timers, self.log) if limit else None
+
     def _on_accept(self, sock: socket.socket, ip: str, port: int) -> None:
         assert self._network is not None
-        if self._security is not None:
+        if self.security is not None:
             self._accept_tls(sock, ip, port)
             return
         connection = Connection(self._network, sock)
         session = Session(self.roster, connection, ip, port, connection.fd)
-        read: Callable[[int], None] = session.inbound.on_readable
-        if self.road.trace is not None:
-            read = self._tracing(read)
-        connection.start(session.outbound, session, read)
+        connection.start(session.outbound, session, self._ways_in(session)[0])
         session.open()
 
     def _accept_tls(self, sock: socket.socket, ip: str, port: int) -> None:
         from natsd.net.tls_connection import TlsConnection
 
-        assert self._network is not None and self._security is not None and self._tls_buffers is not None
-        connection = TlsConnection(self._network, sock, self._security, self._tls_buffers)
+        assert self._network is not None and self.security is not None and self._tls_buffers is not None
+        connection = TlsConnection(self._network, sock, self.security, self._tls_buffers)
         session = Session(self.roster, connection, ip, port)
-        read: Callable[[Any], None] = session.inbound.on_readable
-        take_in: Callable[[Any], None] = session.inbound.take_in
-        if self.road.trace is not None:
-            read, take_in = self._tracing(read), self._tracing(take_in)
-        connection.open(session.outbound, session, read, take_in)
+        connection.open(session.outbound, session, *self._ways_in(session))
+
+    def _ways_in(self, session: Session) -> tuple[Callable[[Any], None], Callable[[Any], None]]:
+        """What reads from a descriptor, and what takes in what was read."""
+        inbound = session.inbound
+        if self.road.trace is None:
+            return inbound.on_readable, inbound.take_in
+        return self._tracing(inbound.on_readable), self._tracing(inbound.take_in)
+
+    def trace(self, *, on: bool) -> None:
+        """Begin to write protocol lines to the log, or end it."""
+        if on == (self.road.trace is not None):
+            return
+        self._write_trace()
+        self.road.trace = [] if on else None
+        for session in self.connections.values():
+            if isinstance(session.wire, Connection):
+                session.wire.read_by(*self._ways_in(session))
 
     def _settle(self) -> None:
         self.road.settle()
@@ -307,7 +359,11 @@ class Server:
 
         notes = self.road.trace
         if notes:
-            for line in take(notes, self.options.max_traced_msg_len):
+            options = self.options
+            if not options.trace_verbose:
+                system = self.roster.system_account
+                notes[:] = [note for note in notes if note[0].account is not system]
+            for line in take(notes, options.max_traced_msg_len, headers_only=options.trace_headers):
                 self.log.trace(line)
 
     # The end.

@@ -24,10 +24,6 @@ OPEN_USER = "nats-"
 def make_accounts(options: Options, border: Border) -> tuple[dict[str, Account], Account | None]:
     """All accounts by name, and the system account. Raises OptionsError."""
     accounts = {GLOBAL: Account(GLOBAL, border.road)}
-    if options.mappings:
-        from natsd.accounts.mappings import Mappings, parse_mappings
-
-        accounts[GLOBAL].map_subjects(Mappings(parse_mappings(options.mappings), border.chance))
     system, _ = install_accounts(options, border, accounts, plan_accounts(options))
     return accounts, system
 
@@ -39,6 +35,16 @@ def plan_accounts(options: Options) -> Plan | None:
     from natsd.accounts.build import build_accounts
 
     return build_accounts(options.accounts)
+
+
+def plan_anew(options: Options) -> Plan:
+    """The same for a server that runs: accounts of which nothing is said any more have nothing. Raises OptionsError."""
+    from natsd.accounts.build import build_accounts
+    from natsd.config.records import AccountRecord
+
+    told = {record.name for record in options.accounts}
+    names = {GLOBAL, system_name(options), *(user.account for user in options.check_users())} - told - {""}
+    return build_accounts([*options.accounts, *map(AccountRecord, sorted(names))])
 
 
 def install_accounts(
@@ -53,6 +59,10 @@ def install_accounts(
     for name in names:
         if name not in accounts:
             accounts[name] = Account(name, border.road)
+    if options.mappings:
+        from natsd.accounts.mappings import Mappings, parse_mappings
+
+        accounts[GLOBAL].map_subjects(Mappings(parse_mappings(options.mappings), border.chance))
     if system:
         import_system(border, accounts[system], accounts.values())
     return accounts.get(system), changes

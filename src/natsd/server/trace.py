@@ -27,16 +27,31 @@ if TYPE_CHECKING:
 REDACTED = "[REDACTED]"
 
 
-def render(owner: Owner, direction: bytes, line: bytes, payload: bytes | None, max_payload: int) -> Iterator[str]:
-    """The log lines for one note. max_payload: how many bytes of a payload are shown, 0 for all."""
+def render(
+    owner: Owner, direction: bytes, line: bytes, payload: bytes | None, max_payload: int, *, headers_only: bool = False
+) -> Iterator[str]:
+    """The log lines for one note.
+
+    max_payload: how many bytes of a payload are shown, 0 for all. headers_only: of a payload nothing but its headers.
+    """
     prefix = f"{owner.label} - {direction.decode()} "
     text = line.decode("utf-8", "replace")
     yield f"{prefix}[{redact(text) if text.startswith('CONNECT') else text}]"
+    if payload is not None and headers_only:
+        payload = header_of(line, payload)
     if payload is not None:
         if 0 < max_payload < len(payload):
             yield f'{prefix}MSG_PAYLOAD: ["{quoted(payload[:max_payload])[1:-1]}..."]'
         else:
             yield f"{prefix}MSG_PAYLOAD: [{quoted(payload)}]"
+
+
+def header_of(line: bytes, payload: bytes) -> bytes | None:
+    """The headers of a message without the empty line at their end; None where it has none."""
+    words = line.split()
+    if words[0] not in (b"HPUB", b"HMSG") or not words[-2].isdigit():
+        return None
+    return payload[: int(words[-2])].removesuffix(b"\r\n\r\n")
 
 
 def redact(line: str) -> str:
@@ -47,9 +62,11 @@ def redact(line: str) -> str:
     return re.sub(secret, rf'\1"{REDACTED}"', line, flags=re.IGNORECASE)
 
 
-def take(notes: list[tuple[Any, bytes, bytes, bytes | None]], max_payload: int) -> Iterator[str]:
+def take(
+    notes: list[tuple[Any, bytes, bytes, bytes | None]], max_payload: int, *, headers_only: bool = False
+) -> Iterator[str]:
     """All lines for what was noted so far; the list is empty afterwards."""
     taken = notes[:]
     del notes[:]
     for owner, direction, line, payload in taken:
-        yield from render(owner, direction, line, payload, max_payload)
+        yield from render(owner, direction, line, payload, max_payload, headers_only=headers_only)

@@ -31,6 +31,16 @@ class TlsFacts:
         self.first = first
 
 
+class Named:
+    """A connection as the log named it at one time, for a line that is written later."""
+
+    __slots__ = ("account", "label")
+
+    def __init__(self, label: str, account: Account) -> None:
+        self.label = label
+        self.account = account
+
+
 class Facts:
     """One connection. Times named wall are dates, the others are of the monotonic clock, both in nanoseconds."""
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from natsd.base.clock import SECOND_NS
 from natsd.protocol.connect import Connect
+from natsd.session.complaints import Complaints
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
         def debug(self, text: str) -> None: ...
         def notice(self, text: str) -> None: ...
+        def warn(self, text: str) -> None: ...
         def error(self, text: str) -> None: ...
         def trace(self, text: str) -> None: ...
 
@@ -127,6 +129,7 @@ class Roster:
         "chance",
         "clock",
         "closed",
+        "complaints",
         "connections",
         "credentials",
         "events",
@@ -144,7 +147,6 @@ class Roster:
         "timers",
         "total_closed",
         "total_connections",
-        "_said",
     )
 
     def __init__(
@@ -187,7 +189,7 @@ class Roster:
         """Who is told what happens to sessions."""
         self.bare = Connect()
         """What every connection is taken to have said before its CONNECT; nobody changes it."""
-        self._said: dict[str, int] = {}
+        self.complaints = Complaints(log, clock, timers)
 
     @property
     def slow_consumers(self) -> int:
@@ -223,14 +225,3 @@ class Roster:
         """How long after its CONNECT a client gets its first PING: 2 s at most, and up to a fifth of it more."""
         delay = min(self.rules.ping_interval_ns, 2 * SECOND_NS)
         return delay + self.chance.below(delay // 5)
-
-    def error_seldom(self, label: str, text: str) -> None:
-        """Log an error that a flood of connections could repeat: the same text at most once a second."""
-        now = self.clock.now_ns()
-        before = self._said.get(text)
-        if before is not None and now - before < SECOND_NS:
-            return
-        if len(self._said) > 100:
-            self._said.clear()
-        self._said[text] = now
-        self.log.error(f"{label} - {text}")

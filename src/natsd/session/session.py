@@ -25,7 +25,7 @@ from natsd.protocol import errors
 from natsd.protocol import ops as op
 from natsd.protocol.connect import Connect
 from natsd.protocol.peer_json import load_json
-from natsd.session.facts import Facts, TlsFacts
+from natsd.session.facts import Facts, Named, TlsFacts
 from natsd.subjects.valid import RESERVED_QUEUE, count_tokens, may_subscribe
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ class Session(Facts):
         self._debug("Client connection created")
         if roster.admit(self):
             return True
-        roster.error_seldom(self.label, errors.MAX_CONNECTIONS.text)
+        roster.complaints.seldom(self.label, errors.MAX_CONNECTIONS.text)
         self._refuse(errors.MAX_CONNECTIONS)
         return False
 
@@ -155,6 +155,27 @@ class Session(Facts):
             events.on_closed(self, reason)
         self.wire.close(flush=reason not in errors.UNFLUSHED, linger=reason not in errors.UNLINGERED)
 
+    def open_gate(self) -> None:
+        """Nobody has to authenticate any more."""
+        self.inbound.gate = False
+        if self.auth_timer is not None:
+            self.auth_timer.cancel()
+            self.auth_timer = None
+
+    def close_gate(self) -> None:
+        """The client, which has said nothing yet, has to authenticate after all."""
+        roster = self.roster
+        self.inbound.gate = True
+        self.auth_timer = roster.timers.schedule(roster.rules.auth_timeout_ns, self.on_auth_timeout)
+
+    def drop_subscription(self, sub: Subscription) -> None:
+        """Take one subscription away."""
+        self.account.sublist.remove(sub)
+        del self.subs[sub.sid]
+        if self.shadows is not None:
+            self.shadows.remove(sub)
+        self._trace(b"<->", b"DELSUB " + sub.sid)
+
     def _stop_timers(self) -> None:
         if self.auth_timer is not None:
             self.auth_timer.cancel()
@@ -167,6 +188,7 @@ class Session(Facts):
         sublist = self.account.sublist
         for sub in self.subs.values():
             sublist.remove(sub)
+            self._trace(b"<->", b"DELSUB " + sub.sid)
         self.subs = {}
         if self.shadows is not None:
             self.shadows.clear()
@@ -258,6 +280,7 @@ class Session(Facts):
         """A subscription had its last message."""
         if self.subs.get(sub.sid) is sub:
             del self.subs[sub.sid]
+            self._trace(b"<->", b"DELSUB " + sub.sid)
         if self.shadows is not None:
             # Its last message may have come from another account, where the subscription itself is not.
             self.account.sublist.remove(sub)
@@ -268,6 +291,10 @@ class Session(Facts):
     def on_handshake(self) -> None:
         """The handshake may begin."""
         self._debug("Starting TLS client connection handshake")
+
+    def on_throttled(self) -> None:
+        """Too many handshakes have begun just now."""
+        self._refuse(errors.THROTTLED)
 
     def on_secure(self, version: str, cipher: str, certificate: bytes | None, *, first: bool) -> None:
         """The handshake is done; `first` when it came before INFO. The certificate is the client's, in DER."""
@@ -286,7 +313,7 @@ class Session(Facts):
         if probe:
             self._debug(text)
         else:
-            self.roster.error_seldom(self.label, text)
+            self.roster.complaints.seldom(self.label, text)
         self.close(errors.TLS_HANDSHAKE_FAILURE)
 
     def on_tls_timeout(self) -> None:
@@ -311,7 +338,7 @@ class Session(Facts):
             return
         # Both limits count this connection's own subscriptions, the account's too.
         if 0 < rules.max_subscriptions <= len(subs) or 0 <= self.account.max_subscriptions <= len(subs):
-            roster.error_seldom(self.label, errors.MAX_SUBSCRIPTIONS.text)
+            roster.complaints.seldom(self.label, errors.MAX_SUBSCRIPTIONS.text)
             self._refuse(errors.MAX_SUBSCRIPTIONS)
             return
         # A sid that is in use keeps its first subject; the client is not told. One that had its last message within
@@ -344,10 +371,7 @@ class Session(Facts):
                 sub.max = limit
             else:
                 sub.max = 0
-                del self.subs[sid]
-                self.account.sublist.remove(sub)
-                if self.shadows is not None:
-                    self.shadows.remove(sub)
+                self.drop_subscription(sub)
         if self.connect.verbose:
             self._say(_OK)
 
@@ -399,6 +423,7 @@ class Session(Facts):
 
     def _take_connect(self, raw: bytes) -> None:
         roster = self.roster
+        self._trace(b"<<-", b"CONNECT " + raw)
         self._stop_timers()
         self.active_ns = roster.clock.now_ns()
         self.rtt_ns = max(1, self.active_ns - self.start_ns)
@@ -453,7 +478,7 @@ class Session(Facts):
         inbound, outbound = self.inbound, self.outbound
         if account is not self.account:
             if account.full:
-                roster.error_seldom(self.label, errors.MAX_ACCOUNT_CONNECTIONS.text)
+                roster.complaints.seldom(self.label, errors.MAX_ACCOUNT_CONNECTIONS.text)
                 self._refuse(errors.MAX_ACCOUNT_CONNECTIONS)
                 return False
             self._drop_subscriptions()
@@ -595,9 +620,12 @@ class Session(Facts):
 
     def _say(self, line: bytes) -> None:
         self.outbound.append(line)
+        self._trace(b"->>", line.rstrip(b"\r\n").lstrip(b"+"))
+
+    def _trace(self, direction: bytes, line: bytes) -> None:
         trace = self.roster.road.trace
         if trace is not None:
-            trace.append((self, b"->>", line.rstrip(b"\r\n").lstrip(b"+"), None))
+            trace.append((Named(self.label, self.account), direction, line, None))
 
     def _say_err(self, text: str) -> None:
         self._say(errors.render_err(text))
@@ -608,10 +636,17 @@ class Session(Facts):
             log.debug(f"{self.label} - {text}")
 
     def _notice(self, text: str) -> None:
-        self.roster.log.notice(f"{self.label} - {text}")
+        if self.roster.complaints.admit():
+            self.roster.log.notice(f"{self.label} - {text}")
 
     def _error(self, text: str) -> None:
-        self.roster.log.error(f"{self.label} - {text}")
+        self.roster.complaints.error(self.label, text)
+
+    # For whoever decides about sessions from outside, as a reload does.
+    adopt = _enter
+    refuse = _refuse
+    refuse_login = _refuse_login
+    say_err = _say_err
 
 
 def _text(raw: bytes) -> str:
