@@ -1,4 +1,5 @@
-"""No secret comes out again: canaries in every secret of a configuration and of a CONNECT, and a look at all that is said.
+"""No secret comes out again: canaries in every secret of a configuration and of a CONNECT, and a look at all that is
+said.
 
 What is said: the log with debug and trace lines, every monitoring page, every answer and event of the system account,
 and what clients are told.
