@@ -204,7 +204,7 @@ class Server:
     @property
     def answers_waiting(self) -> int:
         """Long answers of the system account that are being made."""
-        return self.system.sender.waiting if self.system is not None else 0
+        return self.system.waiting if self.system is not None else 0
 
     @property
     def scheme(self) -> str:
