@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from natsd.base.clock import Clock
     from natsd.base.log import Log
     from natsd.base.tls_options import TlsOptions
-    from natsd.monitor.view import JetStreamView
     from natsd.net.tls_connection import Buffers
     from natsd.net.tls_context import Security
     from natsd.server.options import Options
@@ -73,7 +72,6 @@ class Server:
         self.started = 0
         self.lame = False
         self.stopping = False
-        self.jetstream: JetStreamView | None = None
         self.http_requests: dict[str, int] = {}
         """How often each monitoring page was asked for."""
         self.monitor_url = ""
