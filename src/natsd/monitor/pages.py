@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from posixpath import normpath
 from typing import TYPE_CHECKING
 
 from natsd.base.log import quote
@@ -67,6 +68,11 @@ ENDPOINTS = (
 """What the index page links to."""
 
 
+def base_path(path: str) -> str:
+    """What all paths begin with, without a slash at its end."""
+    return normpath("/" + path.strip("/")).rstrip("/") if path.strip("/") else ""
+
+
 class Pages:
     """Finds pages for a Listener; `http_port` or `https_port` is where they are served, once that is known.
 
@@ -82,8 +88,7 @@ class Pages:
         self._log = log
         self._usage = Usage(server.clock)
         self._requests = server.http_requests
-        base = server.options.http_base_path.strip("/")
-        self._base = f"/{base}" if base else ""
+        self._base = base_path(server.options.http_base_path)
         self._index: Callable[[Query], Page] = self._links
         self._by_path: dict[str, tuple[str, Callable[[Query], Page]]] = {
             "/varz": ("/varz", lambda query: self._json(200, self._varz(), query)),
@@ -98,7 +103,7 @@ class Pages:
 
     def find(self, path: str, query: Query) -> Page | None:
         """The page of a path, None where there is none. Raises BadQuery."""
-        if path == (self._base or "/"):
+        if path and path in (self._base, self._base + "/"):
             counted_as, build = "/", self._index
         elif path.startswith(self._base) and path[len(self._base) :] in self._by_path:
             counted_as, build = self._by_path[path[len(self._base) :]]
@@ -156,9 +161,9 @@ class Pages:
         return Page(status, SCRIPT, (part for parts in ((f"{callback}(",), text, (")",)) for part in parts))
 
     def _links(self, query: Query) -> Page:
-        # Relative to the path itself, which may have a base and ends without a slash.
         links = "\n".join(
-            f'    <li><a href=".{self._base}{path}">{title}</a> <code>{path}</code></li>' for path, title in ENDPOINTS
+            f'    <li><a href="{self._base or "."}{path}">{title}</a> <code>{path}</code></li>'
+            for path, title in ENDPOINTS
         )
         return Page(
             200,
