@@ -140,3 +140,39 @@ def test_the_picks_of_both_forms_are_alike_and_even(kernel: SimpleNamespace) -> 
     assert min(picks.count(n) for n in range(5)) > 1800
     assert kernel.Road(42).pick(1 << 30) == 0x3FFFFFFF & (kernel.Road(42).pick(1 << 31))
     assert [kernel.Road(1).pick(1000), kernel.Road(0).pick(1)] == [kernel.Road(1).pick(1000), 0]
+
+
+def test_a_local_handler_can_tell_who_spoke(bench: Bench, pair: Any) -> None:
+    ours, theirs = pair
+    one, other = bench.peer(), bench.peer(ours.fileno())
+    spoke: list[Any] = []
+
+    def on_batch(batch: list[Any]) -> None:
+        spoke.append(bench.road.speaker)
+        bench.sublist.publish(b"reply", None, None, b"x")
+
+    for subject in (b"a", b"reply"):
+        handler = on_batch if subject == b"a" else spoke.append
+        bench.sublist.insert(bench.kernel.Subscription(subject, b"1", None, None, handler))
+    one.says(b"PUB a 0\r\n\r\nPUB a 0\r\n\r\n")
+    theirs.send(b"PUB a 0\r\n\r\n")
+    other.inbound.on_readable(ours.fileno())
+    assert [who for who in spoke if not isinstance(who, list)] == [one, other]
+    assert bench.road.speaker is None
+
+
+def test_nobody_spoke_when_the_server_publishes_or_somebody_broke_off(bench: Bench) -> None:
+    peer = bench.peer()
+    spoke: list[Any] = []
+    sub = bench.kernel.Subscription(b"a", b"1", None, None, lambda batch: spoke.append(bench.road.speaker))
+    bench.sublist.insert(sub)
+    bench.sublist.publish(b"a", None, None, b"")
+    bench.road.settle()
+
+    def fail(ops: list[Any]) -> None:
+        raise ValueError("out of order")
+
+    peer.on_ops = fail  # type: ignore[method-assign]
+    with pytest.raises(ValueError, match="out of order"):
+        peer.says(b"SUB b 1\r\n")
+    assert spoke == [None] and bench.road.speaker is None

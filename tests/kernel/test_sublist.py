@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from natsd.subjects.match import matches
 
+from .conftest import Bench
+
 TOKENS = st.sampled_from([b"a", b"b", b"cc", b"*"])
 FILTERS = st.builds(
     lambda tokens, rest: b".".join([*tokens, b">"] if rest else tokens),
@@ -227,3 +229,17 @@ def test_publishing_from_the_server_calls_for_settling(bench: Any) -> None:
     bench.road.settle()
     assert peer.gets() == b"MSG a 1 r 1\r\nx\r\nMSG a 1 0\r\n\r\nHMSG a 1 12 13\r\nNATS/1.0\r\n\r\nx\r\n"
     assert (bench.road.out_msgs, bench.road.out_bytes) == (3, 14)
+
+
+def test_messages_are_counted_for_the_account(bench: Bench) -> None:
+    publisher, receiver = bench.peer(), bench.peer()
+    other = bench.kernel.Sublist(bench.road)
+    bench.subscribe(receiver, b"a")
+    bench.subscribe(receiver, b"a", b"2")
+    bench.sublist.insert(bench.kernel.Subscription(b"a", b"3", None, None, lambda batch: None))
+    publisher.inbound.headers = receiver.outbound.headers = True
+    publisher.says(b"PUB a 5\r\nhello\r\nHPUB a 12 13\r\nNATS/1.0\r\n\r\nx\r\nPUB nobody 3\r\nabc\r\n")
+    bench.sublist.publish(b"a", None, None, b"own")
+    assert (bench.sublist.in_msgs, bench.sublist.in_bytes) == (3, 21)
+    assert (bench.sublist.out_msgs, bench.sublist.out_bytes) == (6, 2 * (5 + 13 + 3))
+    assert (other.in_msgs, other.in_bytes, other.out_msgs, other.out_bytes) == (0, 0, 0, 0)

@@ -61,7 +61,6 @@ class FakeServer:
         self.half_closed = 0
         self.answers_waiting = 0
         self.http_requests: dict[str, int] = {}
-        self.jetstream: Any = None
         self.road = Road(1)
         self.accounts = {name: Account(name, self.road) for name in (GLOBAL, SYSTEM)}
         self.roster = FakeRoster(self.road, self.accounts[SYSTEM])

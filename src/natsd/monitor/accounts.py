@@ -58,7 +58,7 @@ def account_detail(server: ServerView, name: str) -> Document:
     detail |= {
         "expired": False,
         "complete": True,
-        "jetstream_enabled": server.jetstream is not None and server.jetstream.serves(name),
+        "jetstream_enabled": server.roster.info.jetstream,
         "leafnode_connections": 0,
         "client_connections": account.connections,
         "subscriptions": len(account.sublist),

@@ -28,9 +28,6 @@ def healthz(server: ServerView, query: Query) -> tuple[int, Document]:
             return _failed(400, "BAD_REQUEST", f'"{place}" must not be empty when checking {thing} health', details)
     if server.lame or not server.running:
         return _failed(500, "CONNECTION", "failed to be ready for connections: server", details)
-    jetstream = server.jetstream
-    if jetstream is not None:
-        return jetstream.healthz(query)
     return 200, {"status": "ok"}
 
 

@@ -1,14 +1,13 @@
-"""/jsz: JetStream. The page is JetStream's own where there is one; otherwise it says that it is off."""
+"""/jsz: JetStream, which is off."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from natsd.monitor.query import BadQuery
 from natsd.monitor.times import date
 
 if TYPE_CHECKING:
-    from natsd.monitor.document import Document, Steps
+    from natsd.monitor.document import Document
     from natsd.monitor.query import Query
     from natsd.monitor.view import ServerView
 
@@ -17,14 +16,12 @@ FLAGS = (
 )  # fmt: skip
 
 
-def jsz(server: ServerView, query: Query) -> Document | Steps:
+def jsz(server: ServerView, query: Query) -> Document:
     """The page. Options: acc, offset, limit and the FLAGS. Raises BadQuery."""
     for name in FLAGS:
         query.flag(name)
     query.integer("offset")
     query.integer("limit")
-    if server.jetstream is not None:
-        return server.jetstream.jsz(query)
     return {
         "memory": 0,
         "storage": 0,
@@ -43,10 +40,3 @@ def jsz(server: ServerView, query: Query) -> Document | Steps:
         "bytes": 0,
         "total": 0,
     }
-
-
-def account_jsz(server: ServerView, query: Query) -> Document | Steps:
-    """JetStream in the account `acc` alone. Raises BadQuery."""
-    if server.jetstream is None:
-        raise BadQuery("jetstream not enabled")
-    return server.jetstream.account_jsz(query)

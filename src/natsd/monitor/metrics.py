@@ -76,7 +76,6 @@ def metrics(server: ServerView, varz: Document) -> Iterator[str]:
     yield _metric("gnatsd_healthz_status", "gauge", [(server_id, int(status != 200))])
     yield from _accounts(server, server_id)
     page = jsz(server, Query())
-    page = page if isinstance(page, dict) else finish(page)
     labels = {**server_id, "server_name": info.server_name}
     for name, key in JETSTREAM:
         yield _metric(f"jetstream_server_{name}", "gauge", [(labels, _find(page, key))])

@@ -103,7 +103,7 @@ class Pages:
 
     def find(self, path: str, query: Query) -> Page | None:
         """The page of a path, None where there is none. Raises BadQuery."""
-        if path == (self._base or "/"):
+        if path and path in (self._base, self._base + "/"):
             counted_as, build = "/", self._index
         elif path.startswith(self._base) and path[len(self._base) :] in self._by_path:
             counted_as, build = self._by_path[path[len(self._base) :]]
@@ -161,9 +161,9 @@ class Pages:
         return Page(status, SCRIPT, (part for parts in ((f"{callback}(",), text, (")",)) for part in parts))
 
     def _links(self, query: Query) -> Page:
-        # Relative to the path itself, which may have a base and ends without a slash.
         links = "\n".join(
-            f'    <li><a href=".{self._base}{path}">{title}</a> <code>{path}</code></li>' for path, title in ENDPOINTS
+            f'    <li><a href="{self._base or "."}{path}">{title}</a> <code>{path}</code></li>'
+            for path, title in ENDPOINTS
         )
         return Page(
             200,

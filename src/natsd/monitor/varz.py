@@ -64,7 +64,7 @@ def varz(
         "leaf": {},
         "mqtt": {},
         "websocket": {},
-        "jetstream": {} if server.jetstream is None else server.jetstream.varz(),
+        "jetstream": {},
         "tls_timeout": options.tls.timeout_s if options.tls is not None else 2.0,
         "write_deadline": to_ns(options.write_deadline_s),
         "start": date(started_ns),

@@ -11,8 +11,6 @@ if TYPE_CHECKING:
     from natsd.base.clock import Clock, Timers
     from natsd.base.tls_options import TlsOptions
     from natsd.kernel import Road, Subscription
-    from natsd.monitor.document import Document, Steps
-    from natsd.monitor.query import Query
     from natsd.protocol.info import Info
 
 DEFAULT_LIMIT = 1024
@@ -144,16 +142,6 @@ class RosterView(Protocol):
     def system_account(self) -> Account | None: ...
 
 
-class JetStreamView(Protocol):
-    """JetStream, where the server has it: its pages, which are built over there, and whom it serves."""
-
-    def serves(self, account: str) -> bool: ...
-    def varz(self) -> Document: ...
-    def jsz(self, query: Query) -> Document | Steps: ...
-    def account_jsz(self, query: Query) -> Document | Steps: ...
-    def healthz(self, query: Query) -> tuple[int, Document]: ...
-
-
 class OptionsView(Protocol):
     """The options that /varz shows."""
 
@@ -245,9 +233,6 @@ class ServerView(Protocol):
 
     @property
     def answers_waiting(self) -> int: ...
-
-    @property
-    def jetstream(self) -> JetStreamView | None: ...
 
     @property
     def http_requests(self) -> dict[str, int]: ...

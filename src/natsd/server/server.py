@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from natsd.base.clock import Clock
     from natsd.base.log import Log
     from natsd.base.tls_options import TlsOptions
-    from natsd.monitor.view import JetStreamView
     from natsd.net.tls_connection import Buffers
     from natsd.net.tls_context import Security
     from natsd.server.apply import Surroundings
@@ -79,7 +78,6 @@ class Server:
         self.loaded = self.clock.wall_ns()
         self.lame = False
         self.stopping = False
-        self.jetstream: JetStreamView | None = None
         self.http_requests: dict[str, int] = {}
         """How often each monitoring page was asked for."""
         self.monitor_url = ""
@@ -239,7 +237,7 @@ class Server:
     @property
     def answers_waiting(self) -> int:
         """Long answers of the system account that are being made."""
-        return self.system.sender.waiting if self.system is not None else 0
+        return self.system.waiting if self.system is not None else 0
 
     @property
     def scheme(self) -> str:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from natsd.monitor.accounts import account_detail, account_stats, accountz
 from natsd.monitor.connz import connz
 from natsd.monitor.healthz import healthz
-from natsd.monitor.jsz import account_jsz, jsz
+from natsd.monitor.jsz import jsz
 from natsd.monitor.mesh import gatewayz, leafz, routez
 from natsd.monitor.process import variables
-from natsd.monitor.query import NotThere, Query
+from natsd.monitor.query import BadQuery, NotThere, Query
 from natsd.monitor.queues import ipqueuesz, raftz
 from natsd.monitor.subsz import subsz
 from natsd.monitor.times import date
@@ -39,7 +39,15 @@ PAGES: dict[str, Build] = {
     "IPQUEUESZ": ipqueuesz,
     "RAFTZ": raftz,
 }
-ACCOUNT_PAGES: dict[str, Build] = {"CONNZ": connz, "SUBSZ": subsz, "LEAFZ": leafz, "JSZ": account_jsz}
+
+
+def _account_jsz(server: ServerView, query: Query) -> Document | Steps:
+    if not server.roster.info.jetstream:
+        raise BadQuery("jetstream not enabled")
+    return jsz(server, query)
+
+
+ACCOUNT_PAGES: dict[str, Build] = {"CONNZ": connz, "SUBSZ": subsz, "LEAFZ": leafz, "JSZ": _account_jsz}
 
 
 class Answers:
@@ -131,8 +139,6 @@ class Answers:
         if roster.stalls:
             page["stalled_clients"] = roster.stalls
         page["active_servers"] = 1
-        if server.jetstream is not None:
-            page["jetstream"] = server.jetstream.varz()
         page["gomaxprocs"] = 1
         return page
 

@@ -38,9 +38,8 @@ class Envelope:
             part["tags"] = list(options.server_tags)
         if options.server_metadata:
             part["metadata"] = dict(options.server_metadata)
-        jetstream = server.jetstream is not None
-        part["jetstream"] = jetstream
-        part["flags"] = 3 if jetstream else 0  # JetStream, and snapshots of streams in binary
+        part["jetstream"] = info.jetstream
+        part["flags"] = 3 if info.jetstream else 0  # JetStream, and snapshots of streams in binary
         part["seq"] = self._sequence
         part["time"] = date(server.clock.wall_ns())
         return part

@@ -6,28 +6,34 @@ account has without asking, see accounts/system_imports.py.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from natsd.kernel import Subscription
-from natsd.monitor.query import BadQuery
-from natsd.monitor.view import ServerView
 from natsd.protocol.errors import KICKED
 from natsd.subjects.valid import is_valid
-from natsd.system.envelope import Envelope
 from natsd.system.events import Events
-from natsd.system.request import BadRequest, Request, accepted_encoding, parse
-from natsd.system.sender import Sender
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Protocol
 
     from natsd.accounts.account import Account
     from natsd.base.log import Log
     from natsd.kernel import Sublist
     from natsd.monitor.document import Document, Steps
+    from natsd.monitor.view import ServerView
     from natsd.session.roster import Roster
     from natsd.session.session import Session
     from natsd.system.answers import Answers
+    from natsd.system.envelope import Envelope
+    from natsd.system.request import Request
+    from natsd.system.sender import Sender
+
+    class System(ServerView, Protocol):
+        """The server, as this room sees it."""
+
+        @property
+        def roster(self) -> Roster: ...
 
     Message = tuple[bytes, bytes | None, bytes | None, bytes]
     Answer = Callable[[Request], Document | Steps | None]
@@ -42,17 +48,13 @@ ACCOUNT_AT = 3
 """Where the account stands in a subject such as $SYS.REQ.ACCOUNT.A.CONNZ."""
 
 
-class System(ServerView, Protocol):
-    """The server, as this room sees it."""
-
-    @property
-    def roster(self) -> Roster: ...
-
-
 class Service:
-    """Answers and tells for one server. on_reload: reads the configuration again, raises what is wrong with it."""
+    """Answers and tells for one server. on_reload: reads the configuration again, raises what is wrong with it.
 
-    __slots__ = ("_answers", "_log", "_system", "envelope", "events", "on_reload", "sender", "server", "server_id")
+    What answers are made with is loaded with the first request, because a server should start before it is asked.
+    """
+
+    __slots__ = ("_answers", "_envelope", "_log", "_sender", "_system", "events", "on_reload", "server", "server_id")
 
     def __init__(self, server: System, system: Account, log: Log) -> None:
         self.server = server
@@ -60,16 +62,39 @@ class Service:
         self._system = system
         self._log = log
         self._answers: Answers | None = None
-        self.envelope = Envelope(server)
-        self.sender = Sender(server.clock, server.timers, log)
+        self._envelope: Envelope | None = None
+        self._sender: Sender | None = None
         self.events = Events(self, system)
         self.on_reload: Callable[[], None] | None = None
         self._listen()
         self.events.own = len(system.sublist)
 
     @property
+    def waiting(self) -> int:
+        """Long answers that are being made."""
+        return 0 if self._sender is None else self._sender.waiting
+
+    @property
+    def envelope(self) -> Envelope:
+        """What signs answers and events."""
+        if self._envelope is None:
+            from natsd.system.envelope import Envelope
+
+            self._envelope = Envelope(self.server)
+        return self._envelope
+
+    @property
+    def sender(self) -> Sender:
+        """What sends them."""
+        if self._sender is None:
+            from natsd.system.sender import Sender
+
+            self._sender = Sender(self.server.clock, self.server.timers, self._log)
+        return self._sender
+
+    @property
     def answers(self) -> Answers:
-        """What is answered; loaded with the first request, because a server should start before it is asked."""
+        """What is answered."""
         if self._answers is None:
             from natsd.system.answers import Answers
 
@@ -121,6 +146,9 @@ class Service:
         self._answer("STATZ", message, lambda request: self.answers.of_accounts(request))
 
     def _answer(self, kind: str, message: Message, ask: Answer, sublist: Sublist | None = None) -> None:
+        from natsd.monitor.query import BadQuery
+        from natsd.system.request import BadRequest, accepted_encoding, parse
+
         _, reply, header, body = message
         if reply is None:
             return
@@ -154,6 +182,8 @@ class Service:
             self.sender.send(self._system.sublist, message[1], document)
 
     def _tell_statsz(self, message: Message) -> None:
+        from natsd.system.request import BadRequest, parse
+
         _, reply, _, body = message
         try:
             if not parse("STATSZ", body).is_for(self.server.roster.info, self.server.options):
@@ -216,6 +246,8 @@ class Service:
 
     def _command(self, kind: str, message: Message, obey: Callable[[Request], str]) -> None:
         """Obey, and answer with what `obey` had to complain of."""
+        from natsd.system.request import BadRequest, parse
+
         _, reply, _, body = message
         if reply is None:
             return
