@@ -51,6 +51,8 @@ class Plan:
                 accounts[name] = Account(name, border.road)
         for account in removed:
             _end_imports(account)
+            if account.answers is not None:
+                account.answers.end()
         changed = []
         # Exports first: imports look for them.
         for name, record in self.records.items():

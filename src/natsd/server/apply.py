@@ -22,6 +22,7 @@ from natsd.session.recheck import Recheck
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from natsd.accounts.account import Account
     from natsd.accounts.build import Plan
     from natsd.server.options import Options
     from natsd.server.server import Server
@@ -87,6 +88,7 @@ def apply_access(server: Server, plan: Plan) -> None:
     roster.info.auth_required = roster.credentials.announced
     roster.info.refresh()
     recheck = Recheck(before, roster.credentials)
+    places: dict[Account, int] = {}
     for session in list(roster.connections.values()):
         recheck.take(session)
         account = session.account
@@ -94,6 +96,12 @@ def apply_access(server: Server, plan: Plan) -> None:
             continue
         if server.accounts.get(account.name) is not account:
             session.close(errors.CLIENT_CLOSED)
+            continue
+        places[account] = places.get(account, 0) + 1
+        if 0 <= account.max_connections < places[account]:
+            # As everywhere: who came last goes.
+            roster.complaints.seldom(session.label, errors.MAX_ACCOUNT_CONNECTIONS.text)
+            session.refuse(errors.MAX_ACCOUNT_CONNECTIONS)
             continue
         session.inbound.max_payload = account.max_payload
         if changes is not None and account in changes.changed:
