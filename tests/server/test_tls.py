@@ -559,3 +559,23 @@ def test_nats_py_connects_under_tls(authority: Authority, pair: tuple[str, str])
         await client.close()
 
     run(options(pair), dialogue)
+
+
+def test_a_certificate_says_who_its_owner_is(authority: Authority, pair: tuple[str, str]) -> None:
+    anna = authority.sign("anna", also="email:anna@x.test")
+    stranger = authority.sign("stranger", also="email:nobody@x.test")
+    connect = b'CONNECT {"verbose":false,"user":"admin","pass":"secret"}\r\nPING\r\n'
+
+    async def dialogue(server: natsd.Server) -> None:
+        client = await (await Client(server, authority, anna).open()).secure()
+        await client.ask(connect)
+        (session,) = server.connections.values()
+        assert (session.user, session.account_name) == ("anna@x.test", "A")
+        client.close()
+        other = await (await Client(server, authority, stranger).open()).secure()
+        other.writer.write(connect)
+        assert await other.rest() == b"-ERR 'Authorization Violation'\r\n"
+        other.close()
+
+    users = [{"user": "anna@x.test", "account": "A"}, {"user": "admin", "password": "secret"}]
+    run(options(pair, ca_file=authority.file, verify_and_map=True), dialogue, users=users)

@@ -124,6 +124,7 @@ class Server:
     def _make_roster(self) -> Roster:
         options = self.options
         rules = Rules()
+        rules.map_certificates = options.tls is not None and options.tls.verify_and_map
         rules.headers = not options.no_header_support
         rules.max_connections = options.max_connections or DEFAULT_MAX_CONNECTIONS
         rules.max_subscriptions = options.max_subscriptions
