@@ -564,7 +564,7 @@ def test_nats_py_connects_under_tls(authority: Authority, pair: tuple[str, str])
 def test_a_certificate_says_who_its_owner_is(authority: Authority, pair: tuple[str, str]) -> None:
     anna = authority.sign("anna", also="email:anna@x.test")
     stranger = authority.sign("stranger", also="email:nobody@x.test")
-    connect = b'CONNECT {"verbose":false,"user":"admin","pass":"secret"}\r\nPING\r\n'
+    connect = b'CONNECT {"verbose":false,"user":"admin"}\r\nPING\r\n'
 
     async def dialogue(server: natsd.Server) -> None:
         client = await (await Client(server, authority, anna).open()).secure()
