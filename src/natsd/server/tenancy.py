@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from natsd.accounts.border import Border
     from natsd.accounts.build import Changes, Plan
     from natsd.server.options import Options
+    from natsd.session.roster import Roster
+    from natsd.session.session import Session
 
 
 OPEN_USER = "nats-"
@@ -39,6 +41,27 @@ def plan_accounts(options: Options) -> Plan | None:
     from natsd.accounts.build import build_accounts
 
     return build_accounts(options.accounts)
+
+
+def swap_accounts(options: Options, roster: Roster, border: Border, accounts: dict[str, Account]) -> list[Session]:
+    """Make the accounts of a running server what other options say; returns sessions whose account is gone.
+
+    Raises OptionsError, and then nothing has changed. Users, rights and mappings of the global account are not
+    touched: whoever reloads makes new credentials, and ends or admits anew those whose user is another one now.
+    """
+    from natsd.accounts.build import build_accounts
+
+    roster.system_account, changes = install_accounts(options, border, accounts, build_accounts(options.accounts))
+    assert changes is not None
+    changed, removed = set(changes.changed), set(changes.removed)
+    lost = []
+    for session in roster.connections.values():
+        session.inbound.max_payload = session.account.max_payload
+        if session.account in removed:
+            lost.append(session)
+        elif session.account in changed:
+            session.renew_imports()
+    return lost
 
 
 def install_accounts(
