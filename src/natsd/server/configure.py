@@ -72,8 +72,6 @@ MOST_LEVELS = 32
 
 def read_accounts(given: Mapping[str, object]) -> list[AccountRecord]:
     """Accounts by name, as a program gives them in the shape of a configuration file. Raises OptionsError."""
-    from typing import cast
-
     from natsd.base.errors import OptionsError
     from natsd.config.accounts import read_accounts
     from natsd.config.configuration import FINISHERS, KINDS
@@ -87,7 +85,7 @@ def read_accounts(given: Mapping[str, object]) -> list[AccountRecord]:
     for problem in reader.problems:
         if not problem.warning:
             raise OptionsError(f"accounts: {problem.text}")
-    return cast("list[AccountRecord]", accounts)
+    return accounts
 
 
 def _as_setting(value: object, level: int = 0) -> Setting:

@@ -39,6 +39,7 @@ class Rules:
     __slots__ = (
         "auth_timeout_ns",
         "headers",
+        "map_certificates",
         "max_closed",
         "max_connections",
         "max_sub_tokens",
@@ -49,6 +50,7 @@ class Rules:
 
     def __init__(self) -> None:
         self.headers = True
+        self.map_certificates = False  # a certificate says who somebody is
         self.max_connections = 65536
         self.max_subscriptions = 0
         self.max_sub_tokens = 0

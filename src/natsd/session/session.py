@@ -428,7 +428,7 @@ class Session(Facts):
         self.connected = True
         if again or self.entered:
             self._drop_subscriptions()
-        admission = roster.credentials.admit(connect, self.connection_type, self.nonce)
+        admission = self._admit(connect)
         if admission is None or connect.account or connect.new_account:
             self._refuse_login()
             return
@@ -453,6 +453,15 @@ class Session(Facts):
         self.outbound.headers = headers
         if connect.verbose:
             self._say(_OK)
+
+    def _admit(self, connect: Connect) -> Admission | None:
+        roster = self.roster
+        certificate = None
+        if roster.rules.map_certificates:
+            from natsd.auth.certificate import Certificate
+
+            certificate = Certificate(self.tls.certificate if self.tls is not None else None)
+        return roster.credentials.admit(connect, self.connection_type, self.nonce, certificate)
 
     def _enter(self, admission: Admission) -> bool:
         """Bind the connection to its account and its rights. False where that cannot be; the client is told then."""
@@ -493,7 +502,7 @@ class Session(Facts):
         # Without a CONNECT there is nothing to go by but that nothing was said.
         admission = None
         if self.roster.credentials.no_auth_user:
-            admission = self.roster.credentials.admit(Connect(), self.connection_type, self.nonce)
+            admission = self._admit(Connect())
         if admission is None:
             self._refuse_login()
             return
@@ -622,6 +631,7 @@ class Session(Facts):
         self.roster.complaints.error(self.label, text)
 
     # For whoever decides about sessions from outside, as a reload does.
+    admit = _admit
     adopt = _enter
     refuse = _refuse
     refuse_login = _refuse_login
