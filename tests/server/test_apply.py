@@ -305,3 +305,25 @@ def test_who_says_nothing_stays_where_only_the_system_account_has_users() -> Non
         assert await peer.rest() in (b"", b"-ERR 'Authorization Violation'\r\n")
 
     play(story, accounts={"$SYS": {"users": [{"user": "s", "password": "p"}]}})
+
+
+def test_reloads_leave_nothing_behind() -> None:
+    import gc
+    from collections import Counter
+
+    from natsd.accounts.account import Account
+    from natsd.accounts.services import ServiceImport
+
+    async def story(server: Server, lines: Lines) -> None:
+        await enter(server, "b")
+
+        def held(steps: range) -> Counter[type]:
+            for step in steps:
+                imports = {} if step % 2 else {"B": {"imports": []}}
+                change(server, accounts=accounts(**{f"C{step}": {}}, **imports))
+            gc.collect()
+            return Counter(kind for one in gc.get_objects() if (kind := type(one)) in (Account, ServiceImport))
+
+        assert held(range(2)) == held(range(2, 30))
+
+    play(story, accounts=accounts())
