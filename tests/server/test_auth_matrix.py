@@ -186,7 +186,9 @@ class FileProcess(ServerProcess):
         super().__init__([program], ["-c", str(file)], {}, {})
 
 
-@pytest.mark.parametrize("form", list(GO_SERVERS) or [pytest.param("go", marks=pytest.mark.skip(reason="no Go server"))])
+@pytest.mark.parametrize(
+    "form", list(GO_SERVERS) or [pytest.param("go", marks=pytest.mark.skip(reason="no Go server"))]
+)
 def test_the_go_server_lets_in_the_same(tmp_path: Path, form: str) -> None:
     file = tmp_path / "server.conf"
     for case in CASES:
