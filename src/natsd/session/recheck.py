@@ -80,7 +80,6 @@ def check_subscriptions(session: Session) -> None:
             removed.append(sub)
         else:
             sub.filter = None if rights is None else rights.filter(sub.subject, sub.queue)
-    session.account.sublist.clear_cache()
     for sub in removed:
         session.drop_subscription(sub)
         session.say_err(f"{errors.subscribe_denied(sub.subject, sub.queue)} (sid {errors.quoted(sub.sid)})")
