@@ -419,14 +419,17 @@ class Program:
         if not self.server.running:
             return
         try:
-            if not self.line.config_file:
-                raise OptionsError("can only reload config when a file is provided using -c or --config")
-            from natsd.cli.surroundings import ProgramSurroundings
-
-            flags = self.line.given
-            self.server.reload(read_config(self.line, flags, self.log.warn), ProgramSurroundings(self))
+            self.reload()
         except OptionsError as error:
             for text in f"Failed to reload server configuration: {error}".split("\n"):
                 self.log.error(text)
-        else:
-            self.options = self.server.options
+
+    def reload(self) -> None:
+        """Read the configuration file again and go by it. Raises OptionsError, and then nothing has changed."""
+        if not self.line.config_file:
+            raise OptionsError("can only reload config when a file is provided using -c or --config")
+        from natsd.cli.surroundings import ProgramSurroundings
+
+        options = read_config(self.line, self.line.given, self.log.warn)
+        self.server.reload(options, ProgramSurroundings(self))
+        self.options = options
