@@ -39,7 +39,8 @@ ACCOUNTS = {
     "system": "accounts {'$SYS' {users: [{user: sys, password: sys%s}]}}",
     "system_no_users": "accounts {'$SYS' {}}",
     "system_and_empty": "accounts {'$SYS' {users: [{user: sys, password: sys%s}]}, A {}}",
-    "system_and_users": "accounts {'$SYS' {users: [{user: sys, password: sys%s}]}, A {users: [{user: two, password: two%s}]}}",
+    "system_and_users": "accounts {'$SYS' {users: [{user: sys, password: sys%s}]}, "
+    "A {users: [{user: two, password: two%s}]}}",
     "named_system": "accounts {S {users: [{user: sys, password: sys%s}]}}, system_account: S",
 }
 NO_AUTH_USERS = ("", "one", "two", "sys")
@@ -186,7 +187,9 @@ class FileProcess(ServerProcess):
         super().__init__([program], ["-c", str(file)], {}, {})
 
 
-@pytest.mark.parametrize("form", list(GO_SERVERS) or [pytest.param("go", marks=pytest.mark.skip(reason="no Go server"))])
+@pytest.mark.parametrize(
+    "form", list(GO_SERVERS) or [pytest.param("go", marks=pytest.mark.skip(reason="no Go server"))]
+)
 def test_the_go_server_lets_in_the_same(tmp_path: Path, form: str) -> None:
     file = tmp_path / "server.conf"
     for case in CASES:

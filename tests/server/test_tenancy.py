@@ -26,7 +26,9 @@ def login(place: MemoryPlace, user: str, more: str = "") -> MemoryLine:
 
 def swap(place: MemoryPlace, **options: Any) -> list[str]:
     server = place.server
-    return [session.user for session in swap_accounts(Options(**options), server.roster, server.border, server.accounts)]
+    return [
+        session.user for session in swap_accounts(Options(**options), server.roster, server.border, server.accounts)
+    ]
 
 
 def test_connections_take_other_streams_when_their_account_imports_others() -> None:
