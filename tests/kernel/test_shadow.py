@@ -8,7 +8,9 @@ from typing import Any
 from tests.kernel.conftest import Bench, Peer
 
 
-def shadow(bench: Bench, peer: Peer, origin: Any, subject: bytes, rename: Callable[[bytes], bytes] | None = None) -> Any:
+def shadow(
+    bench: Bench, peer: Peer, origin: Any, subject: bytes, rename: Callable[[bytes], bytes] | None = None
+) -> Any:
     """What stands for a subscription in the bench's sublist, the exporter's."""
     names = None if rename is None else bench.kernel.Renames(rename)
     made = bench.kernel.Subscription(subject, origin.sid, origin.queue, None, bench.kernel.Shadow(origin, names))
@@ -79,6 +81,13 @@ def test_a_shadow_is_not_given_what_came_over_a_border(bench: Bench) -> None:
     bench.road.settle()
     assert peer.gets() == b"" and own.gets() == b"MSG a 1 r 2\r\nhi\r\n"
     assert bench.sublist.publish(b"a", None, None, b"hi") == 2
+
+
+def test_a_shadow_is_not_given_answers_to_others(bench: Bench) -> None:
+    peer, sub, _ = importer(bench, b"in.>")
+    shadow(bench, peer, sub, b">", lambda subject: b"in." + subject)
+    bench.peer().says(b"PUB _R_.x 0\r\n\r\nPUB _R_ 0\r\n\r\n")
+    assert peer.gets() == b"MSG in._R_ 7 0\r\n\r\n"
 
 
 def test_a_shadow_shares_a_queue_group_with_the_exporters_members(bench: Bench) -> None:

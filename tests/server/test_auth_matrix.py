@@ -39,7 +39,8 @@ ACCOUNTS = {
     "system": "accounts {'$SYS' {users: [{user: sys, password: sys%s}]}}",
     "system_no_users": "accounts {'$SYS' {}}",
     "system_and_empty": "accounts {'$SYS' {users: [{user: sys, password: sys%s}]}, A {}}",
-    "system_and_users": "accounts {'$SYS' {users: [{user: sys, password: sys%s}]}, A {users: [{user: two, password: two%s}]}}",
+    "system_and_users": "accounts {'$SYS' {users: [{user: sys, password: sys%s}]}, "
+    "A {users: [{user: two, password: two%s}]}}",
     "named_system": "accounts {S {users: [{user: sys, password: sys%s}]}}, system_account: S",
 }
 NO_AUTH_USERS = ("", "one", "two", "sys")

@@ -65,7 +65,9 @@ def test_patterns_go_back_too_and_what_contradicts_itself_is_nothing() -> None:
 
 words = st.lists(st.sampled_from(["a", "b", "*"]), min_size=1, max_size=3)
 patterns = st.tuples(words, st.booleans()).map(lambda both: (".".join(both[0]) + (".>" if both[1] else "")).encode())
-subjects = st.lists(st.sampled_from(["a", "b", "c"]), min_size=1, max_size=5).map(lambda parts: ".".join(parts).encode())
+subjects = st.lists(st.sampled_from(["a", "b", "c"]), min_size=1, max_size=5).map(
+    lambda parts: ".".join(parts).encode()
+)
 
 
 def takes(pattern: bytes, subject: bytes) -> bool:

@@ -44,7 +44,7 @@ class Plan:
         self.mappings = mappings
 
     def install(self, accounts: dict[str, Account], border: Border, keep: Iterable[str] = ()) -> Changes:
-        """Make `accounts` what the plan says. keep: names of accounts that are there too, though nothing is said of them.
+        """Make `accounts` what the plan says. keep: names of accounts that are there too, with nothing said of them.
 
         The global account, of which no record may be, stays as it is.
         """

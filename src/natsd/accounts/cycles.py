@@ -1,7 +1,7 @@
 """Imports that go round in a circle: refused, because a message would never come to rest.
 
-A search from each import follows the imports of the account it comes from, as far as a subject can go all the way. It is
-a circle when it comes back to an account that it went through; two ways to one account are none.
+A search from each import follows the imports of the account it comes from, as far as a subject can go all the way. It
+is a circle when it comes back to an account that it went through; two ways to one account are none.
 """
 
 from __future__ import annotations

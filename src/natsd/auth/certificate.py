@@ -33,7 +33,7 @@ _SPECIAL = ' "#+,;<=>\\'
 
 
 class Certificate:
-    """The names in a certificate, given in DER; none in None. subject: None where it has parts that nobody can write."""
+    """The names in a certificate, given in DER; none in None. subject: None where it has parts without a short name."""
 
     __slots__ = ("names", "subject", "texts")
 

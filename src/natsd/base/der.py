@@ -82,7 +82,9 @@ def _names(certificate: bytes) -> list[tuple[int, str]]:
                     value = [part for kind, _, part in _items(extension) if kind == OCTETS][0]
                     ((_, _, names),) = _items(value)
                     wanted = (EMAIL_NAME, DNS_NAME, URI_NAME)
-                    return [(kind, name.decode("ascii", "replace")) for kind, _, name in _items(names) if kind in wanted]
+                    return [
+                        (kind, name.decode("ascii", "replace")) for kind, _, name in _items(names) if kind in wanted
+                    ]
     return []
 
 

@@ -552,6 +552,8 @@ cdef class Sublist:
         cdef Match renamed
         if message.brought or origin.closed or origin.outbound is None:
             return 0
+        if match.as_size > 4 and memcmp(match.deliver_as, b"_R_.", 4) == 0:
+            return 0
         if shadow.names is None:
             return self.give(origin, match, message, skip)
         name = shadow.names.find(match.deliver_as, match.as_size)

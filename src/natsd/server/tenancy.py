@@ -1,7 +1,7 @@
 """The accounts of a server, from its options: at start, and again whenever they change.
 
-`$G` and the system account are always there, unless no_system_account says that the latter is not wanted. Users may name
-accounts that nothing else is said of.
+`$G` and the system account are always there, unless no_system_account says that the latter is not wanted. Users may
+name accounts that nothing else is said of.
 """
 
 from __future__ import annotations
