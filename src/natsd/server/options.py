@@ -37,8 +37,7 @@ class Options:
     {"publish": {"allow": [...], "deny": [...]}, "subscribe": ..., "allow_responses": {"max": 1, "expires": 120}}}`, or
     what a configuration file gave. default_permissions: those of users without any. no_auth_user: the name of the user
     that silent clients become. accounts: records, or by name what the accounts block of a configuration file has.
-    has_authorization: something is said of who may connect, be it nothing. What records of accounts and auth_callout
-    hold is in natsd/config/records.py.
+    What records of accounts and auth_callout hold is in natsd/config/records.py.
     """
 
     __slots__ = (
@@ -51,7 +50,6 @@ class Options:
         "config_file",
         "debug",
         "default_permissions",
-        "has_authorization",
         "host",
         "http_base_path",
         "http_host",
@@ -158,7 +156,6 @@ class Options:
         users: Iterable[Any] | None = None,
         no_auth_user: str = "",
         default_permissions: Any = None,
-        has_authorization: bool = False,
     ) -> None:
         self.host = host
         self.port = port
@@ -221,7 +218,6 @@ class Options:
         self.users = list(users or ())
         self.no_auth_user = no_auth_user
         self.default_permissions = default_permissions
-        self.has_authorization = has_authorization
 
     def check(self) -> None:
         """Raises OptionsError for what cannot be."""
