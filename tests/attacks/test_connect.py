@@ -17,10 +17,23 @@ USERS = {
     "$SYS": {"users": [{"user": "s", "password": "p"}]},
 }
 SERVERS_VERBS = (
-    b"RS+ $G a", b"RS- $G a", b"LS+ a", b"LS- a", b"RMSG $G a 1", b"LMSG a 1", b"A+ A", b"A- A", b"INFO {}",
-    b'INFO {"server_id":"x","port":1,"connect_urls":["h:1"],"nonce":"x"}', b"PROXY TCP4 10.0.0.1 10.0.0.2 1 2",
-    b"PROXY UNKNOWN", b"\r\n\r\n\x00\r\nQUIT\n\x21\x11\x00\x0c" + bytes(12), b"GET / HTTP/1.1", b"MSG a 1 1", b"-ERR 'x'",
-)  # fmt: skip
+    b"RS+ $G a",
+    b"RS- $G a",
+    b"LS+ a",
+    b"LS- a",
+    b"RMSG $G a 1",
+    b"LMSG a 1",
+    b"A+ A",
+    b"A- A",
+    b"INFO {}",
+    b'INFO {"server_id":"x","port":1,"connect_urls":["h:1"],"nonce":"x"}',
+    b"PROXY TCP4 10.0.0.1 10.0.0.2 1 2",
+    b"PROXY UNKNOWN",
+    b"\r\n\r\n\x00\r\nQUIT\n\x21\x11\x00\x0c" + bytes(12),
+    b"GET / HTTP/1.1",
+    b"MSG a 1 1",
+    b"-ERR 'x'",
+)
 
 
 def dial(place: MemoryPlace) -> MemoryLine:
@@ -78,12 +91,13 @@ def test_repeated_greetings_leave_nothing_behind() -> None:
     line = dial(place)
     for count in range(2000):
         name = f"n{count}" + "x" * (count % 50)
-        line.send(f'CONNECT {{"verbose":false,"name":"{name}","lang":"l{count}"}}\r\nINFO {{"x":{count}}}\r\nSUB a {count}\r\n'.encode())
+        greeting = f'{{"verbose":false,"name":"{name}","lang":"l{count}"}}'
+        line.send(f'CONNECT {greeting}\r\nINFO {{"x":{count}}}\r\nSUB a {count}\r\n'.encode())
     line.send(b"PING\r\n")
     assert (line.receive(0) or b"").endswith(b"PONG\r\n")
     (session,) = place.server.connections.values()
     assert session.lang == "l1999" and len(session.subs) == 1
-    assert len(session.account.sublist) == 1 + len([one for one in session.account.service_imports])
+    assert len(session.account.sublist) == 1 + len(session.account.service_imports)
 
 
 def test_a_greeting_of_any_shape_is_read_in_no_time() -> None:
@@ -91,13 +105,23 @@ def test_a_greeting_of_any_shape_is_read_in_no_time() -> None:
     chance = random.Random(3)
     room = 4000
     shapes = [
-        '{"x":' + "[" * room, '{"x":' + '{"a":' * (room // 5), '{"x":' + "[" * (room // 2) + "]" * (room // 2) + "}",
-        '{"x":' + "9" * room + "}", '{"protocol":' + "9" * room + "}", '{"x":1e' + "9" * room + "}",
-        "{" + ",".join(['"verbose":true'] * (room // 15)) + "}", '{"' + "k" * room + '":1}',
-        '{"name":"' + "\\u0000" * (room // 6) + '"}', '{"name":"' + '\\"' * (room // 2) + '"}',
-        "{" + ",".join(f'"{chance.randbytes(4).hex()}":{{}}' for _ in range(room // 14)) + "}", "[" * room, "1" * room,
-        '"' + "x" * room + '"', " " * room + "{}", "{" + " " * room + "}",
-    ]  # fmt: skip
+        '{"x":' + "[" * room,
+        '{"x":' + '{"a":' * (room // 5),
+        '{"x":' + "[" * (room // 2) + "]" * (room // 2) + "}",
+        '{"x":' + "9" * room + "}",
+        '{"protocol":' + "9" * room + "}",
+        '{"x":1e' + "9" * room + "}",
+        "{" + ",".join(['"verbose":true'] * (room // 15)) + "}",
+        '{"' + "k" * room + '":1}',
+        '{"name":"' + "\\u0000" * (room // 6) + '"}',
+        '{"name":"' + '\\"' * (room // 2) + '"}',
+        "{" + ",".join(f'"{chance.randbytes(4).hex()}":{{}}' for _ in range(room // 14)) + "}",
+        "[" * room,
+        "1" * room,
+        '"' + "x" * room + '"',
+        " " * room + "{}",
+        "{" + " " * room + "}",
+    ]
     for shape in shapes:
         place = MemoryPlace([], {})
         line = dial(place)
@@ -114,7 +138,9 @@ def test_a_greeting_of_any_shape_is_read_in_no_time() -> None:
 def test_only_what_the_server_knows_of_a_greeting_is_kept() -> None:
     """CVE-2020-26149: somebody who says too much is not quoted."""
     place = MemoryPlace([], {})
-    line = connect(place, tls={"key": "canary"}, tls_key="canary", private="canary", nkey_seed="canary", options=["canary"])
+    line = connect(
+        place, tls={"key": "canary"}, tls_key="canary", private="canary", nkey_seed="canary", options=["canary"]
+    )
     line.send(b"PING\r\n")
     assert (line.receive(0) or b"").endswith(b"PONG\r\n")
     (session,) = place.server.connections.values()

@@ -9,7 +9,7 @@ import pytest
 
 from natsd.base.errors import OptionsError
 from natsd.config.problems import ConfigError
-from natsd.server.configure import load_file, make_options
+from natsd.server.configure import load_file
 from natsd.server.options import Options
 from tests.memory import MemoryLine, MemoryPlace
 
@@ -102,10 +102,14 @@ def test_no_subject_of_a_configuration_is_anything_else(subject: str) -> None:
             MemoryPlace([], options)
 
 
-@pytest.mark.parametrize("rule", ["a b c", "a\tb\tc", "a\r\nb c", " ", "\t", "a..b", "a.>.b", "", "  a   b  ", "a  ", "a\x00b"])
+@pytest.mark.parametrize(
+    "rule", ["a b c", "a\tb\tc", "a\r\nb c", " ", "\t", "a..b", "a.>.b", "", "  a   b  ", "a  ", "a\x00b"]
+)
 @pytest.mark.parametrize("place", ["publish", "subscribe"])
 @pytest.mark.parametrize("list_name", ["allow", "deny"])
-def test_a_rule_of_blanks_is_refused_or_is_about_one_subject(tmp_path: Path, place: str, list_name: str, rule: str) -> None:
+def test_a_rule_of_blanks_is_refused_or_is_about_one_subject(
+    tmp_path: Path, place: str, list_name: str, rule: str
+) -> None:
     """The panic of 2026 about blanks in permissions: here such a rule is an error, or means what it says."""
     rights = {place: {list_name: [rule]}}
     try:

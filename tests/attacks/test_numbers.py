@@ -102,12 +102,30 @@ def house() -> House:
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
 def test_no_request_falls_over_a_value(kind: str) -> None:
-    values: list[Any] = [-1, 0, 1.5, 1e300, 2**63, 2**64, -(2**63) - 1, 10**4000, None, True, "1", [], [1], {}, {"a": 1}]
+    values: list[Any] = [
+        -1,
+        0,
+        1.5,
+        1e300,
+        2**63,
+        2**64,
+        -(2**63) - 1,
+        10**4000,
+        None,
+        True,
+        "1",
+        [],
+        [1],
+        {},
+        {"a": 1},
+    ]
     rows = {row[0] for row in KINDS[kind][1]} | {"server_name", "tags", "domain", "exact_match", "unknown"}
     for key in sorted(rows):
         for value in values:
-            body = f'{{"{key}":{10**4000 if value == 10**4000 else json.dumps(value)}}}' if value != 10**4000 else (
-                f'{{"{key}":1{"0" * 4000}}}'
+            body = (
+                f'{{"{key}":{10**4000 if value == 10**4000 else json.dumps(value)}}}'
+                if value != 10**4000
+                else (f'{{"{key}":1{"0" * 4000}}}')
             )
             try:
                 parse(kind, body.encode())

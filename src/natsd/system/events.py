@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from natsd.session.session import Session
     from natsd.system.service import Service
 
-_BLANKS = {code: "_" for code in (*range(0x21), 0x7F)}
+_BLANKS = dict.fromkeys((*range(33), 127), "_")
 ADVISORY = "io.nats.server.advisory.v1."
 CONNS_INTERVAL_NS = 30 * SECOND_NS
 """The figures of an account with connections are told at least so often."""
