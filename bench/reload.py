@@ -37,7 +37,15 @@ authorization {{
     {{user: "u{step}", password: x}}
   ]
 }}
+accounts {{
+  A {{users: [{{user: a, password: a}}], exports: [{{stream: "out.>"}}, {{service: ask}}]}}
+  B {{users: [{{user: b, password: b}}], imports: [{imports}]}}
+  "C{step}" {{users: [{{user: "c{step}", password: c}}]}}
+}}
 """
+
+
+IMPORTS = '{stream: {account: A, subject: "out.>"}}, {service: {account: A, subject: ask}}'
 
 
 class Report:
@@ -135,7 +143,13 @@ class Load:
 def write_file(folder: Path, step: int) -> None:
     """The file for one reload; every tenth is one that has to be refused."""
     text = FILE.format(
-        folder=folder, payload=1000 + step % 7, ping=60 + step % 3, deadline=5 + step % 2, step=step, part=step % 5
+        folder=folder,
+        imports=IMPORTS if step % 2 else "",
+        payload=1000 + step % 7,
+        ping=60 + step % 3,
+        deadline=5 + step % 2,
+        step=step,
+        part=step % 5,
     )
     (folder / "main.conf").write_text(text + ("max_pending: 20000000" if step % 10 == 9 else ""))
 
@@ -178,9 +192,9 @@ def _reload(process: subprocess.Popen[bytes], folder: Path, report: Report, relo
             raise RuntimeError("the server does not start")
         time.sleep(0.01)
     port = int(re.findall(r"client connections on 127\.0\.0\.1:(\d+)", (folder / "log").read_text())[0])
-    idle = [Client(port, "load" if number % 2 else "other") for number in range(IDLE)]
+    idle = [Client(port, ("load", "other", "a", "b")[number % 4]) for number in range(IDLE)]
     for client in idle:
-        client.say(b"SUB no.* 1\r\nSUB quiet 2\r\n")
+        client.say(b"SUB no.* 1\r\nSUB quiet 2\r\nSUB out.* 3\r\nSUB ask 4\r\n")
         client.settle()
     load = Load(port, report)
     begin = time.monotonic()

@@ -17,13 +17,17 @@ class Authority:
         _openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
                  "-subj", f"/CN={name}", "-keyout", self._key, "-out", self.file)  # fmt: skip
 
-    def sign(self, name: str, *names: str, days: int = 2) -> tuple[str, str]:
-        """Certificate and key file for a server or client of these DNS names; 127.0.0.1 is always one."""
+    def sign(self, name: str, *names: str, days: int = 2, subject: str = "", also: str = "") -> tuple[str, str]:
+        """Certificate and key file for a server or client of these DNS names; 127.0.0.1 is always one.
+
+        subject: as openssl writes it, "/CN=name" unless given. also: other alternative names, "email:a@b,URI:c".
+        """
         key, request = self.folder / f"{name}.key", self.folder / f"{name}.csr"
         certificate, extensions = self.folder / f"{name}.pem", self.folder / f"{name}.ext"
         _openssl("req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-                 "-subj", f"/CN={name}", "-keyout", str(key), "-out", str(request))  # fmt: skip
-        also = "".join(f",DNS:{each}" for each in names or ("localhost",))
+                 "-utf8", "-subj", subject or f"/CN={name}", "-keyout", str(key), "-out", str(request))  # fmt: skip
+        also = f",{also}" if also else ""
+        also += "".join(f",DNS:{each}" for each in names or ("localhost",))
         extensions.write_text(f"subjectAltName=IP:127.0.0.1{also}\n")
         _openssl("x509", "-req", "-in", str(request), "-CA", self.file, "-CAkey", self._key, "-CAcreateserial",
                  "-days", str(days), "-extfile", str(extensions), "-out", str(certificate))  # fmt: skip

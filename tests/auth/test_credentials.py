@@ -8,6 +8,7 @@ from itertools import product
 import pytest
 
 from natsd.accounts.users import User
+from natsd.auth.certificate import Certificate, parse_name
 from natsd.auth.credentials import Credentials
 from natsd.keys.nkey import render_public
 from natsd.protocol.connect import Connect
@@ -159,14 +160,30 @@ def test_only_plain_passwords_are_worth_a_warning() -> None:
     assert not with_users(User(nkey=signed("")[0])).plaintext
 
 
+def of(*names: str) -> Certificate:
+    """A client's certificate with these names."""
+    certificate = Certificate(None)
+    certificate.names = list(names)
+    return certificate
+
+
+def test_a_certificate_may_name_its_user_by_its_subject() -> None:
+    credentials = with_users(User("CN=anna,O=x"), User("O=y,CN=bert"))
+    for subject, user in (("CN=anna,O=x", "CN=anna,O=x"), ("CN=bert,O=y", "O=y,CN=bert"), ("CN=anna", None)):
+        certificate = of()
+        certificate.subject = parse_name(subject)
+        admission = credentials.admit(said(), certificate=certificate)
+        assert (admission and admission.user) == user
+
+
 def test_where_certificates_name_users_what_is_said_does_not() -> None:
     cert_user = User("mail@host", account="M")
     credentials = with_users(ANNA, BERT, cert_user, no_auth_user="anna")
     for words in ({}, {"user": "anna"}, {"user": "bert"}):
-        admission = credentials.admit(said(**words), certificate=["nobody", "mail@host", "anna"])
+        admission = credentials.admit(said(**words), certificate=of("nobody", "mail@host", "anna"))
         assert admission is not None and admission.user == "mail@host"
     for names in ([], ["nobody"], ["bert"]):
-        assert credentials.admit(said(user="anna", password="secret"), certificate=names) is None
-        assert credentials.admit(said(), certificate=names) is None
-    assert credentials.admit(said(), certificate=["anna"]) is None
-    assert credentials.admit(said(password="secret"), certificate=["anna"]) is not None
+        assert credentials.admit(said(user="anna", password="secret"), certificate=of(*names)) is None
+        assert credentials.admit(said(), certificate=of(*names)) is None
+    assert credentials.admit(said(), certificate=of("anna")) is None
+    assert credentials.admit(said(password="secret"), certificate=of("anna")) is not None

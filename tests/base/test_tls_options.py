@@ -31,7 +31,6 @@ def test_with_a_choice_tls_is_required_only_where_the_handshake_comes_first() ->
         ({"cert_file": ""}, "cert_file is missing"),
         ({"key_file": ""}, "key_file is missing, expected the file of the private key to 'c.pem'"),
         ({"certs": [("a", "b")]}, "cert_file and certs exclude each other"),
-        ({"verify_and_map": True}, "verify_and_map is not supported yet"),
         ({"timeout_s": -1.0}, "timeout -1 is less than 0"),
         ({"min_version": "1.1"}, "min_version '1.1' is not one of 1.2, 1.3"),
         ({"ciphers": ["RC4"]}, "cipher_suites: 'RC4' is not one of TLS_AES_128_GCM_SHA256"),

@@ -234,3 +234,20 @@ def test_reloads_under_load_lose_nothing() -> None:
     assert report.published == report.received > 100
     assert (report.reloads, report.refused) == (72, 8)
     assert report.resident_after - report.resident_before < 2 << 20
+
+
+def test_the_command_line_can_ask_for_it(tmp_path: Path, started: list[Reloading]) -> None:
+    server = Reloading("natsd", tmp_path, "pid_file: D/x.pid")
+    started.append(server)
+    server.write("pid_file: D/x.pid, ping_max: 7")
+
+    def ask(request: str) -> tuple[int, str]:
+        command = [sys.executable, "-m", "natsd", "--signal", request]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S, env=environment())
+        return done.returncode, done.stderr
+
+    assert ask(f"reload={tmp_path / 'x.pid'}") == (0, "")
+    server.wait_for("Reloaded: ping_max = 7")
+    assert ask(f"nonsense={server.process.pid}") == (1, 'nats-server: unknown signal "nonsense"\n')
+    assert ask(f"quit={server.process.pid}") == (0, "")
+    assert server.process.wait(LIMIT_S) == 0

@@ -39,8 +39,14 @@ from tests.config.readings import complaints, read, values
         ("server_tags: one", {"server_tags": ["one"]}),
         ("server_tags: [one, two]", {"server_tags": ["one", "two"]}),
         ('server_metadata {a: "1"}', {"server_metadata": {"a": "1"}}),
-        ("authorization {user: a, pass: b, timeout: 3}", {"user": "a", "password": "b", "auth_timeout_s": 3.0, "has_authorization": True}),
-        ('authorization {token: t, timeout: "1500ms"}', {"token": "t", "auth_timeout_s": 1.5, "has_authorization": True}),
+        (
+            "authorization {user: a, pass: b, timeout: 3}",
+            {"user": "a", "password": "b", "auth_timeout_s": 3.0, "has_authorization": True},
+        ),
+        (
+            'authorization {token: t, timeout: "1500ms"}',
+            {"token": "t", "auth_timeout_s": 1.5, "has_authorization": True},
+        ),
         ("tls {}", {"auth_timeout_s": 3.0}),
         ("tls {timeout: 5}", {"auth_timeout_s": 6.0}),
         ("tls {timeout: 5}, authorization {timeout: 1}", {"auth_timeout_s": 1.0, "has_authorization": True}),

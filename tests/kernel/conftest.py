@@ -16,6 +16,9 @@ HOMES = {
     "Sublist": "sublist",
     "Inbound": "inbound",
     "Verdicts": "verdicts",
+    "Carrier": "shadow",
+    "Renames": "shadow",
+    "Shadow": "shadow",
 }
 
 

@@ -188,3 +188,142 @@ def test_the_date_and_the_digest_are_those_of_the_last_reload() -> None:
         assert server.options.config_digest == "sha256:x"
 
     assert play(story).text.count("[INF] Reloaded server configuration (sha256:x)\n") == 1
+
+
+def accounts(**more: dict[str, Any]) -> dict[str, Any]:
+    """A exports a stream and a service, B imports both unless it is told otherwise."""
+    given: dict[str, Any] = {
+        "A": {"users": [{"user": "a", "password": "p"}], "exports": [{"stream": "out.>"}, {"service": "ask"}]},
+        "B": {
+            "users": [{"user": "b", "password": "p"}],
+            "imports": [
+                {"stream": {"account": "A", "subject": "out.>"}},
+                {"service": {"account": "A", "subject": "ask"}},
+            ],
+        },
+    }
+    for name, block in more.items():
+        given[name] = {**given.get(name, {"users": [{"user": name.lower(), "password": "p"}]}), **block}
+    return given
+
+
+async def enter(server: Server, user: str) -> Peer:
+    peer = await Peer.dial(server)
+    peer.say(b'CONNECT {"verbose":false,"user":"%b","pass":"p"}\r\nPING\r\n' % user.encode())
+    assert await peer.line() == b"PONG\r\n"
+    return peer
+
+
+async def hears(peer: Peer) -> list[bytes]:
+    """The messages that have come, by their first two words."""
+    peer.say(b"PING\r\n")
+    found = []
+    while (line := await peer.line()) != b"PONG\r\n":
+        if line.startswith(b"MSG"):
+            found.append(line.split()[1])
+            await peer.line()
+    return found
+
+
+def test_imports_are_those_of_the_new_options_for_subscriptions_that_are_there() -> None:
+    async def story(server: Server, lines: Lines) -> None:
+        a, b = await enter(server, "a"), await enter(server, "b")
+        a.say(b"SUB ask 1\r\n")
+        b.say(b"SUB out.* 1\r\nSUB in.> 2\r\n")
+        await hears(b)
+
+        async def crosses() -> tuple[list[bytes], list[bytes]]:
+            a.say(b"PUB out.x 1\r\nx\r\n")
+            b.say(b"PUB ask 1\r\nx\r\n")
+            await hears(b)
+            await hears(a)
+            a.say(b"PUB out.x 1\r\nx\r\n")
+            await hears(a)
+            heard_b = await hears(b)
+            b.say(b"PUB ask 1\r\nx\r\n")
+            await hears(b)
+            return await hears(a), heard_b
+
+        assert await crosses() == ([b"ask"], [b"out.x"])
+        change(server, accounts=accounts(B={"imports": []}))
+        assert await crosses() == ([], [])
+        prefixed = [{"stream": {"account": "A", "subject": "out.>"}, "prefix": "in"}]
+        change(server, accounts=accounts(B={"imports": prefixed}))
+        assert await crosses() == ([], [b"in.out.x"])
+        change(server, accounts=accounts())
+        assert await crosses() == ([b"ask"], [b"out.x"])
+        with pytest.raises(OptionsError, match="does not export"):
+            change(server, accounts=accounts(A={"exports": []}))
+        assert await crosses() == ([b"ask"], [b"out.x"])
+
+    play(story, accounts=accounts())
+
+
+def test_an_account_that_is_gone_takes_its_connections_with_it_and_nobody_elses() -> None:
+    async def story(server: Server, lines: Lines) -> None:
+        b, c = await enter(server, "b"), await enter(server, "c")
+        account = server.accounts["B"]
+        change(server, accounts=accounts())
+        assert await c.rest() == b""
+        assert server.accounts["B"] is account and set(server.accounts) == {"$G", "$SYS", "A", "B"}
+        assert await hears(b) == []
+
+    play(story, accounts=accounts(C={}))
+
+
+def test_limits_and_mappings_of_an_account_hold_for_those_who_are_there() -> None:
+    async def story(server: Server, lines: Lines) -> None:
+        first, second = await enter(server, "c"), await enter(server, "c")
+        first.say(b"SUB n 1\r\n")
+        await hears(first)
+        limits = {"max_connections": 1, "max_payload": 2, "max_subscriptions": 1}
+        change(server, accounts=accounts(C={"limits": limits, "mappings": {"m": "n"}}))
+        assert await second.rest() == b"-ERR 'maximum account active connections exceeded'\r\n"
+        first.say(b"PUB m 1\r\nx\r\n")
+        assert await hears(first) == [b"n"]
+        first.say(b"SUB z 2\r\n")
+        assert await first.line() == b"-ERR 'maximum subscriptions exceeded'\r\n"
+        first.say(b"PUB m 3\r\nxyz\r\n")
+        assert await first.rest() == b"-ERR 'Maximum Payload Violation'\r\n"
+        change(server, accounts=accounts(C={}))
+        third, _ = await enter(server, "c"), await enter(server, "c")
+        third.say(b"SUB m 1\r\nPUB m 3\r\nxyz\r\n")
+        assert await hears(third) == [b"m"]
+
+    play(story, accounts=accounts(C={}))
+
+
+def test_who_says_nothing_stays_where_only_the_system_account_has_users() -> None:
+    async def story(server: Server, lines: Lines) -> None:
+        peer = await Peer.dial(server)
+        await peer.connect()
+        system = {"$SYS": {"users": [{"user": "s", "password": "p"}]}}
+        change(server, accounts=system)
+        change(server, accounts=system)
+        assert await hears(peer) == []
+        change(server, accounts=accounts())
+        assert await peer.rest() in (b"", b"-ERR 'Authorization Violation'\r\n")
+
+    play(story, accounts={"$SYS": {"users": [{"user": "s", "password": "p"}]}})
+
+
+def test_reloads_leave_nothing_behind() -> None:
+    import gc
+    from collections import Counter
+
+    from natsd.accounts.account import Account
+    from natsd.accounts.services import ServiceImport
+
+    async def story(server: Server, lines: Lines) -> None:
+        await enter(server, "b")
+
+        def held(steps: range) -> Counter[type]:
+            for step in steps:
+                imports = {} if step % 2 else {"B": {"imports": []}}
+                change(server, accounts=accounts(**{f"C{step}": {}}, **imports))
+            gc.collect()
+            return Counter(kind for one in gc.get_objects() if (kind := type(one)) in (Account, ServiceImport))
+
+        assert held(range(2)) == held(range(2, 30))
+
+    play(story, accounts=accounts())

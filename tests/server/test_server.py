@@ -348,3 +348,30 @@ def test_without_a_log_nothing_is_said_and_the_uptime_begins_with_the_start() ->
     assert (server.uptime_s, server.running, server.half_closed) == (0.0, False, 0)
     server.start_lame_duck()
     assert not server.lame
+
+
+@pytest.mark.parametrize(("verbose", "shown"), [(False, False), (True, True)])
+def test_the_system_account_is_traced_where_that_is_wanted(verbose: bool, shown: bool) -> None:
+    async def story(server: Server, lines: Lines) -> None:
+        for user in (b"s", b"u"):
+            peer = await Peer.dial(server)
+            peer.say(b'CONNECT {"verbose":false,"user":"%b"}\r\nSUB by.%b 1\r\nPING\r\n' % (user, user))
+            assert await peer.line() == b"PONG\r\n"
+            await peer.close()
+
+    users = [{"user": "s", "account": "$SYS"}, {"user": "u"}]
+    text = play(story, trace=True, trace_verbose=verbose, users=users).text
+    assert "SUB by.u 1" in text
+    assert ("SUB by.s 1" in text) is shown
+
+
+def test_the_trace_shows_a_connect_without_its_secrets_and_what_ends() -> None:
+    async def story(server: Server, lines: Lines) -> None:
+        peer = await Peer.dial(server)
+        peer.say(b'CONNECT {"verbose":false,"pass":"CANARY"}\r\nSUB a 7\r\nSUB b 8\r\nUNSUB 7\r\nPING\r\n')
+        await peer.line()
+        await peer.close()
+
+    text = play(story, trace=True).text
+    assert '<<- [CONNECT {"verbose":false,"pass":"[REDACTED]"}]' in text and "CANARY" not in text
+    assert "<-> [DELSUB 7]" in text

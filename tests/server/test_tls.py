@@ -645,3 +645,23 @@ def test_varz_says_when_the_certificate_ends(pair: tuple[str, str]) -> None:
     shown = ssl._ssl._test_decode_cert(pair[0])["notAfter"]  # type: ignore[attr-defined]
     assert ends_at_s(pair[0]) == ssl.cert_time_to_seconds(shown)
     assert ends_at_s(pair[1]) == 0
+
+
+def test_a_certificate_says_who_its_owner_is(authority: Authority, pair: tuple[str, str]) -> None:
+    anna = authority.sign("anna", also="email:anna@x.test")
+    stranger = authority.sign("stranger", also="email:nobody@x.test")
+    connect = b'CONNECT {"verbose":false,"user":"admin"}\r\nPING\r\n'
+
+    async def dialogue(server: natsd.Server) -> None:
+        client = await (await Client(server, authority, anna).open()).secure()
+        await client.ask(connect)
+        (session,) = server.connections.values()
+        assert (session.user, session.account_name) == ("anna@x.test", "A")
+        client.close()
+        other = await (await Client(server, authority, stranger).open()).secure()
+        other.writer.write(connect)
+        assert await other.rest() == b"-ERR 'Authorization Violation'\r\n"
+        other.close()
+
+    users = [{"user": "anna@x.test", "account": "A"}, {"user": "admin", "password": "secret"}]
+    run(options(pair, ca_file=authority.file, verify_and_map=True), dialogue, users=users)

@@ -45,3 +45,20 @@ def test_what_was_noted_is_taken_once_and_in_order() -> None:
     notes = [(Owner(), b"<<-", b"PING", None), (Owner(), b"->>", b"PONG", None)]
     assert [line[-6:] for line in take(notes, 0)] == ["[PING]", "[PONG]"]
     assert notes == []
+
+
+def test_of_messages_only_the_headers_are_shown_where_that_is_wanted() -> None:
+    header = b"NATS/1.0\r\nA: b\r\n\r\n"
+
+    def shown(line: bytes, payload: bytes, most: int = 0) -> list[str]:
+        return [
+            text.partition(" - ")[2][8:] for text in render(Owner(), b"<<-", line, payload, most, headers_only=True)
+        ]
+
+    size = len(header)
+    assert shown(b"HPUB a %d %d" % (size, size + 5), header + b"hello")[1:] == [
+        '<<- MSG_PAYLOAD: ["NATS/1.0\\r\\nA: b"]'
+    ]
+    assert shown(b"HMSG a 1 %d %d" % (size, size), header, 4)[1:] == ['<<- MSG_PAYLOAD: ["NATS..."]']
+    assert shown(b"PUB a 5", b"hello") == ["<<- [PUB a 5]"]
+    assert shown(b"HPUB a x 5", b"hello") == ["<<- [HPUB a x 5]"]

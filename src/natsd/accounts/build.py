@@ -12,15 +12,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from natsd.accounts.account import Account
+from natsd.accounts.account import GLOBAL, Account
 from natsd.base.errors import OptionsError
+from natsd.config.records import AccountRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from natsd.accounts.border import Border
     from natsd.accounts.mappings import Mapping
-    from natsd.config.records import AccountRecord, Import
+    from natsd.config.records import Import
 
 
 class Changes:
@@ -43,19 +44,25 @@ class Plan:
         self.mappings = mappings
 
     def install(self, accounts: dict[str, Account], border: Border, keep: Iterable[str] = ()) -> Changes:
-        """Make `accounts` what the plan says. keep: names of accounts that stay without a record, as they are."""
-        kept = set(keep)
-        removed = [accounts.pop(name) for name in list(accounts) if name not in self.records and name not in kept]
-        for name in [*self.records, *kept]:
+        """Make `accounts` what the plan says. keep: names of accounts that are there too, with nothing said of them.
+
+        The global account, of which no record may be, stays as it is.
+        """
+        records = {name: AccountRecord(name) for name in keep if name != GLOBAL}
+        records.update(self.records)
+        removed = [accounts.pop(name) for name in list(accounts) if name not in records and name != GLOBAL]
+        for name in records:
             if name not in accounts:
                 accounts[name] = Account(name, border.road)
         for account in removed:
             _end_imports(account)
+            if account.answers is not None:
+                account.answers.end()
         changed = []
         # Exports first: imports look for them.
-        for name, record in self.records.items():
+        for name, record in records.items():
             self._settle(accounts[name], record, border)
-        for name, record in self.records.items():
+        for name, record in records.items():
             account = accounts[name]
             before = [(one.account, one.record) for one in account.stream_imports]
             self._bind(account, record, accounts, border)

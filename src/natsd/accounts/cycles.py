@@ -1,7 +1,7 @@
 """Imports that go round in a circle: refused, because a message would never come to rest.
 
-A search from each import follows the imports of the account it comes from, as far as a subject can go all the way. It is
-a circle when it comes back to an account that it went through; two ways to one account are none.
+A search from each import follows the imports of the account it comes from, as far as a subject can go all the way. It
+is a circle when it comes back to an account that it went through; two ways to one account are none.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ MOST_ACCOUNTS = 1024
 
 def find_cycle(records: Mapping[str, AccountRecord]) -> str:
     """What is wrong with the imports of accounts that are checked one by one already, or nothing."""
+    graphs = {service: _Graph(records, service) for service in (False, True)}
     for record in records.values():
         for one in record.imports:
             kind = "service" if one.service else "stream"
-            search = _Search(records, one.service)
             starts = [local(one)] if one.service else [local(one), tokens(one.subject.encode())]
             for start in starts:
-                if not search.runs_clear(record.name, one.account, start):
+                if not graphs[one.service].runs_clear(record.name, one.account, start):
                     return f"account {record.name!r}: import of the {kind} {one.subject!r} forms a cycle"
     return ""
 
@@ -46,19 +46,20 @@ def local(one: Import) -> Tokens:
     return stream_way(one).tokens
 
 
-class _Search:
-    """One search. Depth first with a stack of its own: accounts may stand in a long row."""
+class _Graph:
+    """Who imports services, or streams, from whom. Searches keep a stack of their own: a row may be long."""
 
-    __slots__ = ("_done", "_records", "_service")
+    __slots__ = ("_followed", "_records", "_service")
 
     def __init__(self, records: Mapping[str, AccountRecord], service: bool) -> None:
         self._records = records
         self._service = service
-        self._done: set[tuple[str, bytes]] = set()
+        self._followed: dict[tuple[str, bytes], list[Follow]] = {}
 
     def runs_clear(self, importer: str, exporter: str, subject: Tokens) -> bool:
         """Whether a search from one import ends."""
         on_way = {importer}
+        done: set[tuple[str, bytes]] = set()
         stack: list[tuple[str, list[Follow]]] = []
         name, wanted = exporter, subject
         while True:
@@ -66,17 +67,19 @@ class _Search:
                 return False
             key = (name, b".".join(wanted))
             following: list[Follow] = []
-            if key not in self._done:
-                self._done.add(key)
-                following = self._follow(name, wanted)
+            if key not in done:
+                done.add(key)
+                if key not in self._followed:
+                    self._followed[key] = self._follow(name, wanted)
+                following = list(self._followed[key])
                 if any(other in on_way for other, _ in following):
                     return False
                 on_way.add(name)
             stack.append((name, following))
             while stack and not stack[-1][1]:
-                done, _ = stack.pop()
-                if done != importer:
-                    on_way.discard(done)
+                left, _ = stack.pop()
+                if left != importer:
+                    on_way.discard(left)
             if not stack:
                 return True
             name, wanted = stack[-1][1].pop()

@@ -73,14 +73,15 @@ class Answer:
 class Answers:
     """The ways back out of one account."""
 
-    __slots__ = ("_border", "_open", "_prefix", "account")
+    __slots__ = ("_border", "_open", "_prefix", "_subscription", "account")
 
     def __init__(self, account: Account, border: Border) -> None:
         self.account = account
         self._border = border
         self._open: dict[bytes, Answer] = {}
         self._prefix = _ANSWERS + border.secret(8) + b"."
-        account.sublist.insert(Subscription(self._prefix + b">", b"", None, None, Carrier(self._carry)))
+        self._subscription = Subscription(self._prefix + b">", b"", None, None, Carrier(self._carry))
+        account.sublist.insert(self._subscription)
 
     def __len__(self) -> int:
         return len(self._open)
@@ -93,6 +94,14 @@ class Answers:
         self._open[subject] = answer
         service.add(answer)
         return answer
+
+    def end(self) -> None:
+        """The account is no more; neither is what it was asked."""
+        for answer in list(self._open.values()):
+            self.close(answer)
+        self.account.sublist.remove(self._subscription)
+        self.account.answers = None
+        del self._subscription
 
     def close(self, answer: Answer) -> None:
         """Nothing more goes this way."""
@@ -349,3 +358,5 @@ def remove_import(service: ServiceImport) -> None:
     """End an import; answers that are on their way still arrive."""
     service.account.service_imports.pop((service.exporter.name, service.to), None)
     service.account.sublist.remove(service.subscription)
+    # It leads back to the import by way of the kernel, whose objects are not looked through for circles.
+    del service.subscription

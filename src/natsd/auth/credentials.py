@@ -13,11 +13,12 @@ from natsd.auth.passwords import Password, is_bcrypt
 from natsd.keys.nkey import parse_public, parse_signature, verify
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
     from typing import Protocol
 
     from natsd.accounts.permissions import Rights
     from natsd.accounts.users import User
+    from natsd.auth.certificate import Certificate, Owners
 
     class Said(Protocol):
         """What a client said of itself in CONNECT."""
@@ -76,6 +77,7 @@ class Credentials:
 
     __slots__ = (
         "_nkeys",
+        "_owners",
         "_single",
         "_token",
         "_users",
@@ -102,6 +104,7 @@ class Credentials:
         self.no_auth_user = no_auth_user
         self._users: dict[str, _Entry] = {}
         self._nkeys: dict[str, _Entry] = {}
+        self._owners: Owners | None = None  # by distinguished names, made when first asked for
         self.plaintext = bool(password) and not is_bcrypt(password)
         """Whether some password is written as it is."""
         for one, rights in users:
@@ -157,12 +160,11 @@ class Credentials:
         said: Said,
         connection_type: str = "STANDARD",
         nonce: str = "",
-        certificate: Sequence[str] | None = None,
+        certificate: Certificate | None = None,
     ) -> Admission | None:
         """Who a client is by what it said of itself; None to refuse it.
 
-        certificate: where users are known by their certificates (verify_and_map), the names in this client's, e-mail
-        addresses first, then hosts and URIs, then the subject; None where they are not.
+        certificate: this client's, where users are known by theirs (verify_and_map); None where they are not.
         """
         if not self.required:
             return ANYBODY
@@ -188,8 +190,15 @@ class Credentials:
             return Admission(self.user)
         return None
 
-    def _by_certificate(self, said: Said, connection_type: str, names: Sequence[str]) -> Admission | None:
-        for name in names:
+    def _by_certificate(self, said: Said, connection_type: str, certificate: Certificate) -> Admission | None:
+        names = list(certificate.names)
+        if certificate.subject is not None:
+            if self._owners is None:
+                from natsd.auth.certificate import Owners
+
+                self._owners = Owners(list(self._users))
+            names += self._owners.find(certificate.subject)
+        for name in names + certificate.texts:
             entry = self._users.get(name)
             if entry is not None and entry.takes(connection_type):
                 # What it says of another user counts for nothing; a password counts where the user has one.

@@ -1,4 +1,4 @@
-"""What the ssl module does not tell of an X.509 certificate: its public key; the names and the end of one's own.
+"""What the ssl module does not tell of an X.509 certificate: its public key, names, subject and end.
 
 To be given certificates that OpenSSL has accepted already; what does not have their shape raises ValueError.
 """
@@ -15,11 +15,16 @@ SEQUENCE = 0x30
 VERSION = 0xA0
 EXTENSIONS = 0xA3
 OCTETS = 0x04
+EMAIL_NAME = 0x81
 DNS_NAME = 0x82
+URI_NAME = 0x86
+WIDE_TEXT = 0x1E
+UTF8_TEXT = 0x0C
 SUBJECT_ALT_NAME = bytes.fromhex("0603551d11")
 UTC_TIME = 0x17
 _FIELDS_BEFORE_VALIDITY = 3
 _FIELDS_BEFORE_KEY = 5  # serial number, signature algorithm, issuer, validity, subject
+_FIELDS_BEFORE_SUBJECT = 4
 
 
 def public_key(certificate: bytes) -> bytes:
@@ -29,6 +34,46 @@ def public_key(certificate: bytes) -> bytes:
 
 def dns_names(certificate: bytes) -> list[str]:
     """The DNS names a DER certificate is for, in lower case."""
+    return [name.lower() for kind, name in _names(certificate) if kind == DNS_NAME]
+
+
+def alternative_names(certificate: bytes) -> list[str]:
+    """The e-mail addresses, then the DNS names, then the URIs that a DER certificate is for."""
+    names = _names(certificate)
+    return [name for wanted in (EMAIL_NAME, DNS_NAME, URI_NAME) for kind, name in names if kind == wanted]
+
+
+def subject_parts(certificate: bytes) -> list[list[tuple[str, str]]]:
+    """The subject of a DER certificate: for each of its parts the object identifiers, in dots, and their values."""
+    parts = []
+    for _, _, part in _items(_fields(certificate)[_FIELDS_BEFORE_SUBJECT][2]):
+        pairs = []
+        for _, _, pair in _items(part):
+            (_, _, kind), (tag, _, value) = _items(pair)
+            pairs.append((_dotted(kind), _text(tag, value)))
+        parts.append(pairs)
+    return parts
+
+
+def _dotted(identifier: bytes) -> str:
+    numbers: list[int] = []
+    number = 0
+    for byte in identifier:
+        number = number << 7 | byte & 0x7F
+        if not byte & 0x80:
+            numbers.append(number)
+            number = 0
+    first = min(numbers[0] // 40, 2) if numbers else 0
+    return ".".join(map(str, [first, numbers[0] - 40 * first, *numbers[1:]])) if numbers else ""
+
+
+def _text(tag: int, value: bytes) -> str:
+    if tag == WIDE_TEXT:
+        return value.decode("utf-16-be", "replace")
+    return value.decode("utf-8" if tag == UTF8_TEXT else "latin-1", "replace")
+
+
+def _names(certificate: bytes) -> list[tuple[int, str]]:
     for tag, _, content in _fields(certificate):
         if tag == EXTENSIONS:
             ((_, _, extensions),) = _items(content)
@@ -36,8 +81,10 @@ def dns_names(certificate: bytes) -> list[str]:
                 if extension.startswith(SUBJECT_ALT_NAME):
                     value = [part for kind, _, part in _items(extension) if kind == OCTETS][0]
                     ((_, _, names),) = _items(value)
-                    found = [name for kind, _, name in _items(names) if kind == DNS_NAME]
-                    return [name.decode("ascii", "replace").lower() for name in found]
+                    wanted = (EMAIL_NAME, DNS_NAME, URI_NAME)
+                    return [
+                        (kind, name.decode("ascii", "replace")) for kind, _, name in _items(names) if kind in wanted
+                    ]
     return []
 
 

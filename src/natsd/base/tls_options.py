@@ -128,8 +128,6 @@ class TlsOptions:
                 raise OptionsError("tls: cert_file is missing, expected the file of the server's certificate")
             if not key_file:
                 raise OptionsError(f"tls: key_file is missing, expected the file of the private key to {cert_file!r}")
-        if self.verify_and_map:
-            raise OptionsError("tls: verify_and_map is not supported yet")
         if self.timeout_s < 0:
             raise OptionsError(f"tls: timeout {self.timeout_s:g} is less than 0, expected seconds")
         if self.min_version not in MIN_VERSIONS:

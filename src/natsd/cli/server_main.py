@@ -427,11 +427,11 @@ class Program:
                 self.log.error(text)
 
     def reload(self) -> None:
-        """Read the configuration again and take what it says. Raises OptionsError, and then nothing has changed."""
+        """Read the configuration file again and go by it. Raises OptionsError, and then nothing has changed."""
         if not self.line.config_file:
             raise OptionsError("can only reload config when a file is provided using -c or --config")
         from natsd.cli.surroundings import ProgramSurroundings
 
-        flags = self.line.given
-        self.server.reload(read_config(self.line, flags, self.log.warn), ProgramSurroundings(self))
-        self.options = self.server.options
+        options = read_config(self.line, self.line.given, self.log.warn)
+        self.server.reload(options, ProgramSurroundings(self))
+        self.options = options

@@ -63,10 +63,11 @@ cdef class Sublist:
     cdef int deliver(self, Match* match, Message* message, Outbound skip) except -1
     cdef int deliver_alike(self, Match* match, Message* message, Outbound skip) except -1
     cdef int given(self, Subscription sub, Outbound outbound, size_t frame, size_t size) except -1
+    cdef int finish(self, Subscription sub, Outbound outbound) except -1
     cdef int give(self, Subscription sub, Match* match, Message* message, Outbound skip) except -1
     cdef int give_shadow(self, Shadow shadow, Match* match, Message* message, Outbound skip) except -1
     cdef int carry(self, Subscription sub, Match* match, Message* message) except -1
     cdef int send(self, Match* match, bytes reply, bytes header, bytes payload, Outbound skip, bint brought) except -1
-    cdef int give_local(self, Subscription sub, Match* match, Message* message) except -1
+    cdef int give_local(self, Subscription sub, Match* match, Message* message, Outbound skip) except -1
 
 cdef void release_match(Match* match) noexcept

@@ -474,11 +474,15 @@ cdef class Sublist:
         if <int64_t> waiting(outbound) > road.max_pending:
             outbound.overflow()
         if sub.max and sub.delivered >= sub.max:
-            # One that a shadow stands for is in another list; its owner takes it out.
-            if not self.remove(sub):
-                sub.closed = True
-            road.add_ended(outbound.owner, sub)
+            self.finish(sub, outbound)
         return 1
+
+    cdef int finish(self, Subscription sub, Outbound outbound) except -1:
+        """A subscription had its last message."""
+        # One that a shadow stands for is in another list; its owner takes it out.
+        if not self.remove(sub):
+            sub.closed = True
+        return self.road.add_ended(outbound.owner, sub)
 
     cdef int give(self, Subscription sub, Match* match, Message* message, Outbound skip) except -1:
         cdef Outbound outbound = sub.outbound
@@ -494,11 +498,7 @@ cdef class Sublist:
         if sub.filter is not None and not sub.filter.allowed(match.deliver_as, match.as_size):
             return 0
         if outbound is None:
-            if type(sub.handler) is Shadow:
-                return self.give_shadow(<Shadow> sub.handler, match, message, skip)
-            if type(sub.handler) is Carrier:
-                return self.carry(sub, match, message)
-            return self.give_local(sub, match, message)
+            return self.give_local(sub, match, message, skip)
         if outbound.closed or outbound is skip:
             return 0
         sub.delivered += 1
@@ -554,6 +554,8 @@ cdef class Sublist:
         cdef Match renamed
         if message.brought or origin.closed or origin.outbound is None:
             return 0
+        if match.as_size > 4 and memcmp(match.deliver_as, b"_R_.", 4) == 0:
+            return 0
         if shadow.names is None:
             return self.give(origin, match, message, skip)
         name = shadow.names.find(match.deliver_as, match.as_size)
@@ -575,7 +577,11 @@ cdef class Sublist:
         sub.delivered += 1
         return 1
 
-    cdef int give_local(self, Subscription sub, Match* match, Message* message) except -1:
+    cdef int give_local(self, Subscription sub, Match* match, Message* message, Outbound skip) except -1:
+        if type(sub.handler) is Shadow:
+            return self.give_shadow(<Shadow> sub.handler, match, message, skip)
+        if type(sub.handler) is Carrier:
+            return self.carry(sub, match, message)
         sub.delivered += 1
         if sub.batch is None:
             sub.batch = []

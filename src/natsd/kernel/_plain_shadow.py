@@ -2,7 +2,8 @@
 
 1. A Shadow stands in the sublist of the account that a stream is imported from, for a subscription of the importer (its
    origin). What it is given goes to the origin under the name that the importer has for the subject; the origin's
-   filter, its count, its maximum and its connection's echo hold. A message that came over a border already is not given.
+   filter, its count, its maximum and its connection's echo hold. A message that came over a border already is not
+   given, nor is an answer to one, which is published under `_R_.`.
 2. A Carrier is called at once with each message, inside the read, and says how many took it: nobody, and it is as if
    there were no such subscription.
 """
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     Carry = Callable[[bytes, bytes | None, bytes | None, bytes], int]
 
 MOST = 8192  # names kept
+ANSWERS = b"_R_."
 
 
 class Renames:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from natsd.kernel._plain_interest import Leaf, Twig, has_wildcard
-from natsd.kernel._plain_shadow import Carrier, Shadow
+from natsd.kernel._plain_shadow import ANSWERS, Carrier, Shadow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -293,7 +293,7 @@ class Sublist:
         handler = sub.handler
         if isinstance(handler, Shadow):
             origin = handler.origin
-            if brought or origin.closed or origin.outbound is None:
+            if brought or origin.closed or origin.outbound is None or subject.startswith(ANSWERS):
                 return False
             if handler.names is not None:
                 subject = handler.names.name(subject)

@@ -34,6 +34,8 @@ IDLE_TIMEOUT_S = 60.0
 WRITE_TIMEOUT_S = 30.0
 MAX_VISITORS = 256
 SLICE_NS = 1_000_000
+REST_S = 0.5
+"""How long nobody is let in when the system has no more descriptors."""
 HIGH_WATER_BYTES = 64 * 1024
 WHOLE_BYTES = 16 * 1024
 """A page up to this size is sent with its length, a longer one in chunks."""
@@ -80,17 +82,21 @@ class Listener:
         self.log = log
         self.clock = clock
         self.visitors: set[Visitor] = set()
-        self.porters: set[Porter] = set()
+        self.handshakes: set[asyncio.Task[None]] = set()
         """Connections that have not shaken hands yet."""
         self._server: asyncio.Server | None = None
+        self._listening: socket | None = None
         self._sweep: asyncio.TimerHandle | None = None
 
     async def start(self, listening: socket, context: SSLContext | None = None) -> None:
         """Begin to serve on a bound socket, with a context under TLS."""
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(
-            (lambda: Visitor(self)) if context is None else (lambda: Porter(self, context)), sock=listening
-        )
+        if context is None:
+            self._server = await loop.create_server(lambda: Visitor(self), sock=listening)
+        else:
+            # By hand, since what is shaking hands has to be counted.
+            self._listening = listening
+            loop.add_reader(listening.fileno(), self._accept, listening, context)
         self._sweep = loop.call_later(1, self._look_at_timeouts)
 
     def stop(self) -> None:
@@ -103,8 +109,48 @@ class Listener:
             self._sweep = None
         for visitor in list(self.visitors):
             visitor.cut_off()
-        for porter in list(self.porters):
-            porter.cut_off()
+        if self._listening is not None:
+            asyncio.get_running_loop().remove_reader(self._listening.fileno())
+            self._listening.close()
+            self._listening = None
+        for handshake in list(self.handshakes):
+            handshake.cancel()
+
+    def _accept(self, listening: socket, context: SSLContext) -> None:
+        for _ in range(MAX_VISITORS):
+            try:
+                sock, _ = listening.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError:  # there is no room: whoever waits goes on waiting
+                loop = asyncio.get_running_loop()
+                loop.remove_reader(listening.fileno())
+                loop.call_later(REST_S, self._go_on_accepting, listening, context)
+                return
+            if len(self.handshakes) >= MAX_VISITORS:
+                sock.close()
+                continue
+            sock.setblocking(False)
+            task = asyncio.get_running_loop().create_task(self._shake(sock, context))
+            self.handshakes.add(task)
+            task.add_done_callback(self.handshakes.discard)
+
+    def _go_on_accepting(self, listening: socket, context: SSLContext) -> None:
+        if self._listening is listening:
+            asyncio.get_running_loop().add_reader(listening.fileno(), self._accept, listening, context)
+
+    async def _shake(self, sock: socket, context: SSLContext) -> None:
+        shaken = False
+        try:
+            await asyncio.get_running_loop().connect_accepted_socket(
+                lambda: Visitor(self), sock, ssl=context, ssl_handshake_timeout=HEAD_TIMEOUT_S
+            )
+            shaken = True
+        except OSError:  # of which what TLS complains about is one kind, and having waited too long another
+            pass
+        finally:
+            if not shaken:
+                sock.close()
 
     def date(self) -> str:
         now = time.gmtime(self.clock.wall_ns() // 1_000_000_000)
@@ -130,48 +176,6 @@ class Listener:
             if visitor.deadline_ns <= now:
                 visitor.cut_off()
         self._sweep = asyncio.get_running_loop().call_later(1, self._look_at_timeouts)
-
-
-class Porter(asyncio.Protocol):
-    """One connection during its TLS handshake; a visitor takes it over afterwards."""
-
-    __slots__ = ("_context", "_listener", "_task", "_transport")
-
-    def __init__(self, listener: Listener, context: SSLContext) -> None:
-        self._listener = listener
-        self._context = context
-        self._transport: asyncio.Transport | None = None
-        self._task: asyncio.Task[None] | None = None
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        self._transport = transport
-        if len(self._listener.porters) >= MAX_VISITORS:
-            transport.abort()
-            return
-        self._listener.porters.add(self)
-        self._task = asyncio.get_running_loop().create_task(self._shake(transport))
-
-    async def _shake(self, transport: asyncio.Transport) -> None:
-        loop = asyncio.get_running_loop()
-        visitor = Visitor(self._listener)
-        try:
-            secure = await loop.start_tls(
-                transport, visitor, self._context, server_side=True, ssl_handshake_timeout=HEAD_TIMEOUT_S
-            )
-        except OSError:  # of which what TLS complains about is one kind, and having waited too long another
-            transport.abort()
-            return
-        finally:
-            self._listener.porters.discard(self)
-        if secure is not None:
-            visitor.take_over(secure)
-
-    def cut_off(self) -> None:
-        self._listener.porters.discard(self)
-        if self._task is not None:
-            self._task.cancel()
-        if self._transport is not None:
-            self._transport.abort()
 
 
 class Visitor(asyncio.Protocol):
@@ -209,11 +213,6 @@ class Visitor(asyncio.Protocol):
             self._wait(HEAD_TIMEOUT_S)
         else:
             self._answer(note(503, "too many connections"), False)
-
-    def take_over(self, transport: asyncio.Transport) -> None:
-        """Begin after a handshake, behind which the first request may have come already."""
-        self.connection_made(transport)
-        self._go_on()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._listener.visitors.discard(self)

@@ -16,13 +16,12 @@ from natsd.base.clock import to_ns
 from natsd.protocol import errors
 from natsd.server.options import split_host_port
 from natsd.server.reload import ACCESS, LOGGING, compare
-from natsd.server.tenancy import plan_anew
 from natsd.session.recheck import Recheck
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from natsd.accounts.build import Plan
+    from natsd.accounts.account import Account
     from natsd.server.options import Options
     from natsd.server.server import Server
 
@@ -49,7 +48,6 @@ def apply(server: Server, options: Options, around: Surroundings) -> None:
     changed_files = security is not None and before is not None and security.stamp != before.stamp
     changes = compare(old, options, port=server.port, tls_files_changed=changed_files)
     names = {change.name for change in changes}
-    plan = plan_anew(options)
     around.prepare(options, names)
 
     if options.port <= 0:
@@ -70,7 +68,7 @@ def apply(server: Server, options: Options, around: Surroundings) -> None:
         around.on_log_change()
         server.trace(on=options.trace)
     if names & ACCESS:
-        apply_access(server, plan)
+        apply_access(server)
     server.loaded = server.clock.wall_ns()
     server.log.notice(f"Reloaded server configuration {f'({options.config_digest})' if options.config_digest else ''}")
     if old.tls is not None and options.tls is not None and old.tls.pinned_certs != options.tls.pinned_certs:
@@ -78,26 +76,27 @@ def apply(server: Server, options: Options, around: Surroundings) -> None:
     server.road.settle()
 
 
-def apply_access(server: Server, plan: Plan) -> None:
-    """Decide anew who may be here, and with which rights."""
+def apply_access(server: Server) -> None:
+    """Decide anew which accounts there are, who may be here, and with which rights."""
     roster = server.roster
     before = roster.credentials
-    changes = server.install_accounts(plan)
+    lost = server.swap_accounts()
     roster.credentials = server.make_credentials(before)
     roster.info.auth_required = roster.credentials.announced
     roster.info.refresh()
     recheck = Recheck(before, roster.credentials)
     for session in list(roster.connections.values()):
         recheck.take(session)
+    for session in lost:
+        session.close(errors.CLIENT_CLOSED)
+    places: dict[Account, int] = {}
+    for session in list(roster.connections.values()):
         account = session.account
-        if session.reason:
-            continue
-        if server.accounts.get(account.name) is not account:
-            session.close(errors.CLIENT_CLOSED)
-            continue
-        session.inbound.max_payload = account.max_payload
-        if changes is not None and account in changes.changed:
-            session.renew_imports()
+        places[account] = places.get(account, 0) + 1
+        if 0 <= account.max_connections < places[account]:
+            # As everywhere: who came last goes.
+            roster.complaints.seldom(session.label, errors.MAX_ACCOUNT_CONNECTIONS.text)
+            session.refuse(errors.MAX_ACCOUNT_CONNECTIONS)
 
 
 def close_unpinned(server: Server) -> None:

@@ -72,8 +72,6 @@ MOST_LEVELS = 32
 
 def read_accounts(given: Mapping[str, object]) -> list[AccountRecord]:
     """Accounts by name, as a program gives them in the shape of a configuration file. Raises OptionsError."""
-    from typing import cast
-
     from natsd.base.errors import OptionsError
     from natsd.config.accounts import read_accounts
     from natsd.config.configuration import FINISHERS, KINDS

@@ -19,7 +19,7 @@ from natsd.net.resets import Resets
 from natsd.protocol.errors import SERVER_SHUTDOWN
 from natsd.protocol.info import Info
 from natsd.server.options import MAX_PAYLOAD_WARNING, split_host_port
-from natsd.server.tenancy import OPEN_USER, install_accounts, make_accounts, opens_global
+from natsd.server.tenancy import OPEN_USER, make_accounts, map_global, opens_global, swap_accounts
 from natsd.session.roster import Roster, Rules
 from natsd.session.session import Session
 from natsd.system.service import Service
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
 
-    from natsd.accounts.build import Changes, Plan
     from natsd.accounts.permissions import Rights
     from natsd.accounts.users import User
     from natsd.base.chance import Chance
@@ -134,6 +133,7 @@ class Server:
         info.tls_required = options is not None and not options.allow_non_tls
         info.tls_available = options is not None and options.allow_non_tls
         info.tls_verify = options is not None and options.verify
+        self.roster.rules.map_certificates = options is not None and options.verify_and_map
         info.refresh()
 
     def reload(self, options: Options, around: Surroundings | None = None) -> None:
@@ -208,11 +208,12 @@ class Server:
             salt=self.chance.take(16),
         )
 
-    def install_accounts(self, plan: Plan) -> Changes | None:
-        """Give the accounts what the options say of them. What is left to do for sessions is returned."""
-        self.system_account, changes = install_accounts(self.options, self.border, self.accounts, plan)
-        self.roster.system_account = self.system_account
-        return changes
+    def swap_accounts(self) -> list[Session]:
+        """Make the accounts what the options say; returns sessions whose account is gone."""
+        lost = swap_accounts(self.options, self.roster, self.border, self.accounts)
+        self.system_account = self.roster.system_account
+        map_global(self.options, self.border, self.accounts[GLOBAL])
+        return lost
 
     @property
     def max_connections(self) -> int:

@@ -1,7 +1,7 @@
 """The accounts of a server, from its options: at start, and again whenever they change.
 
-`$G` and the system account are always there, unless no_system_account says that the latter is not wanted. Users may name
-accounts that nothing else is said of.
+`$G` and the system account are always there, unless no_system_account says that the latter is not wanted. Users may
+name accounts that nothing else is said of.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from natsd.accounts.border import Border
     from natsd.accounts.build import Changes, Plan
     from natsd.server.options import Options
+    from natsd.session.roster import Roster
+    from natsd.session.session import Session
 
 
 OPEN_USER = "nats-"
@@ -24,8 +26,19 @@ OPEN_USER = "nats-"
 def make_accounts(options: Options, border: Border) -> tuple[dict[str, Account], Account | None]:
     """All accounts by name, and the system account. Raises OptionsError."""
     accounts = {GLOBAL: Account(GLOBAL, border.road)}
+    map_global(options, border, accounts[GLOBAL])
     system, _ = install_accounts(options, border, accounts, plan_accounts(options))
     return accounts, system
+
+
+def map_global(options: Options, border: Border, account: Account) -> None:
+    """Give the global account its mappings. Raises OptionsError."""
+    if options.mappings:
+        from natsd.accounts.mappings import Mappings, parse_mappings
+
+        account.map_subjects(Mappings(parse_mappings(options.mappings), border.chance))
+    elif account.mappings is not None:
+        account.map_subjects(None)
 
 
 def plan_accounts(options: Options) -> Plan | None:
@@ -37,14 +50,25 @@ def plan_accounts(options: Options) -> Plan | None:
     return build_accounts(options.accounts)
 
 
-def plan_anew(options: Options) -> Plan:
-    """The same for a server that runs: accounts of which nothing is said any more have nothing. Raises OptionsError."""
-    from natsd.accounts.build import build_accounts
-    from natsd.config.records import AccountRecord
+def swap_accounts(options: Options, roster: Roster, border: Border, accounts: dict[str, Account]) -> list[Session]:
+    """Make the accounts of a running server what other options say; returns sessions whose account is gone.
 
-    told = {record.name for record in options.accounts}
-    names = {GLOBAL, system_name(options), *(user.account for user in options.check_users())} - told - {""}
-    return build_accounts([*options.accounts, *map(AccountRecord, sorted(names))])
+    Raises OptionsError, and then nothing has changed. Users, rights and mappings of the global account are not
+    touched: whoever reloads makes new credentials, and ends or admits anew those whose user is another one now.
+    """
+    from natsd.accounts.build import build_accounts
+
+    roster.system_account, changes = install_accounts(options, border, accounts, build_accounts(options.accounts))
+    assert changes is not None
+    changed, removed = set(changes.changed), set(changes.removed)
+    lost = []
+    for session in roster.connections.values():
+        session.inbound.max_payload = session.account.max_payload
+        if session.account in removed:
+            lost.append(session)
+        elif session.account in changed:
+            session.renew_imports()
+    return lost
 
 
 def install_accounts(
@@ -59,10 +83,6 @@ def install_accounts(
     for name in names:
         if name not in accounts:
             accounts[name] = Account(name, border.road)
-    if options.mappings:
-        from natsd.accounts.mappings import Mappings, parse_mappings
-
-        accounts[GLOBAL].map_subjects(Mappings(parse_mappings(options.mappings), border.chance))
     if system:
         import_system(border, accounts[system], accounts.values())
     return accounts.get(system), changes

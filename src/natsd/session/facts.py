@@ -108,7 +108,7 @@ class Facts:
         return label
 
     def client_info(self) -> dict[str, object]:
-        """What is told of it to those who may know everything, as Nats-Request-Info has it; what is empty is left out."""
+        """What is told of it to those who may know everything, as Nats-Request-Info has it; nothing that is empty."""
         info: dict[str, object] = {
             "start": date(self.start_wall_ns),
             "host": self.ip,

@@ -62,11 +62,12 @@ class Recheck:
 
     def _admit(self, session: Session) -> Admission | None:
         said = session.connect if session.connected else BEFORE_CONNECT
-        if said.nkey:
-            return self._now.admit(said, session.connection_type, session.nonce)
+        if said.nkey or session.tls is not None:
+            # What it has signed, or its certificate, is its own.
+            return session.admit(said)
         key = (said.user, said.password, said.token, session.connection_type)
         if key not in self._known:
-            self._known[key] = self._now.admit(said, session.connection_type, session.nonce)
+            self._known[key] = session.admit(said)
         return self._known[key]
 
 
@@ -79,7 +80,6 @@ def check_subscriptions(session: Session) -> None:
             removed.append(sub)
         else:
             sub.filter = None if rights is None else rights.filter(sub.subject, sub.queue)
-    session.account.sublist.clear_cache()
     for sub in removed:
         session.drop_subscription(sub)
         session.say_err(f"{errors.subscribe_denied(sub.subject, sub.queue)} (sid {errors.quoted(sub.sid)})")

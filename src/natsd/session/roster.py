@@ -47,6 +47,7 @@ class Rules:
     __slots__ = (
         "auth_timeout_ns",
         "headers",
+        "map_certificates",
         "max_closed",
         "max_connections",
         "max_sub_tokens",
@@ -57,6 +58,7 @@ class Rules:
 
     def __init__(self) -> None:
         self.headers = True
+        self.map_certificates = False  # a certificate says who somebody is
         self.max_connections = 65536
         self.max_subscriptions = 0
         self.max_sub_tokens = 0

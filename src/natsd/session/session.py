@@ -25,7 +25,8 @@ from natsd.protocol import errors
 from natsd.protocol import ops as op
 from natsd.protocol.connect import Connect
 from natsd.protocol.peer_json import load_json
-from natsd.session.facts import Facts, Named, TlsFacts
+from natsd.session.secured import Secured
+from natsd.session.speech import text_of
 from natsd.subjects.valid import RESERVED_QUEUE, count_tokens, may_subscribe
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from natsd.accounts.imports import Shadows
     from natsd.auth.credentials import Admission
     from natsd.base.clock import Timer
-    from natsd.protocol.errors import Refusal
+    from natsd.session.facts import TlsFacts
     from natsd.session.roster import Roster
 
     class Wire(Protocol):
@@ -69,7 +70,7 @@ _PING = b"PING\r\n"
 _OK = b"+OK\r\n"
 
 
-class Session(Facts):
+class Session(Secured):
     """One client."""
 
     __slots__ = ("auth_timer", "entered", "had_pong", "nonce", "ping_timer", "pings_out", "replies", "shadows", "wire")
@@ -286,41 +287,6 @@ class Session(Facts):
             self.account.sublist.remove(sub)
             self.shadows.remove(sub)
 
-    # What the wire tells of TLS.
-
-    def on_handshake(self) -> None:
-        """The handshake may begin."""
-        self._debug("Starting TLS client connection handshake")
-
-    def on_throttled(self) -> None:
-        """Too many handshakes have begun just now."""
-        self._refuse(errors.THROTTLED)
-
-    def on_secure(self, version: str, cipher: str, certificate: bytes | None, *, first: bool) -> None:
-        """The handshake is done; `first` when it came before INFO. The certificate is the client's, in DER."""
-        self.tls = TlsFacts(version, cipher, certificate, first)
-        if first:
-            self.greet(tls_first=True)
-        self.begin()
-        self._debug("TLS handshake complete")
-        self._debug(f"TLS version {version}, cipher suite {cipher}")
-
-    def on_tls_failed(self, text: str, *, probe: bool) -> None:
-        """The handshake cannot succeed; a probe was no handshake at all."""
-        if self.reason:
-            return
-        text = f"TLS handshake error: {text}"
-        if probe:
-            self._debug(text)
-        else:
-            self.roster.complaints.seldom(self.label, text)
-        self.close(errors.TLS_HANDSHAKE_FAILURE)
-
-    def on_tls_timeout(self) -> None:
-        """The client had its time for the handshake."""
-        self._debug("TLS handshake timeout")
-        self._refuse(errors.TLS_REQUIRED)
-
     # What the client says.
 
     def _subscribe(self, subject: bytes, queue: bytes | None, sid: bytes) -> None:
@@ -334,7 +300,9 @@ class Session(Facts):
             return
         if 0 < rules.max_sub_tokens < count_tokens(subject):
             self._say_err(errors.too_many_tokens(subject))
-            self._error(f"Subscription Violation Too Many Tokens - Subject {errors.quoted(subject)}, SID {_text(sid)}")
+            self._error(
+                f"Subscription Violation Too Many Tokens - Subject {errors.quoted(subject)}, SID {text_of(sid)}"
+            )
             return
         # Both limits count this connection's own subscriptions, the account's too.
         if 0 < rules.max_subscriptions <= len(subs) or 0 <= self.account.max_subscriptions <= len(subs):
@@ -361,7 +329,7 @@ class Session(Facts):
     def _refuse_subscription(self, subject: bytes, queue: bytes | None, sid: bytes) -> None:
         self._say_err(errors.subscribe_denied(subject, queue))
         group = "" if queue is None else f", Queue: {errors.quoted(queue)}"
-        self._error(f"Subscription Violation - Subject {errors.quoted(subject)}{group}, SID {_text(sid)}")
+        self._error(f"Subscription Violation - Subject {errors.quoted(subject)}{group}, SID {text_of(sid)}")
 
     def _unsubscribe(self, sid: bytes, limit: int) -> None:
         self.active_ns = self.roster.clock.now_ns()
@@ -442,7 +410,7 @@ class Session(Facts):
         self.connected = True
         if again or self.entered:
             self._drop_subscriptions()
-        admission = roster.credentials.admit(connect, self.connection_type, self.nonce)
+        admission = self._admit(connect)
         if admission is None or connect.account or connect.new_account:
             self._refuse_login()
             return
@@ -467,6 +435,15 @@ class Session(Facts):
         self.outbound.headers = headers
         if connect.verbose:
             self._say(_OK)
+
+    def _admit(self, connect: Connect) -> Admission | None:
+        roster = self.roster
+        certificate = None
+        if roster.rules.map_certificates:
+            from natsd.auth.certificate import Certificate
+
+            certificate = Certificate(self.tls.certificate if self.tls is not None else None)
+        return roster.credentials.admit(connect, self.connection_type, self.nonce, certificate)
 
     def _enter(self, admission: Admission) -> bool:
         """Bind the connection to its account and its rights. False where that cannot be; the client is told then."""
@@ -512,7 +489,7 @@ class Session(Facts):
         # Without a CONNECT there is nothing to go by but that nothing was said.
         admission = None
         if self.roster.credentials.no_auth_user:
-            admission = self.roster.credentials.admit(Connect(), self.connection_type, self.nonce)
+            admission = self._admit(Connect())
         if admission is None:
             self._refuse_login()
             return
@@ -535,7 +512,7 @@ class Session(Facts):
         elif code == op.PEDANTIC:
             self._refuse(errors.INVALID_PUBLISH_SUBJECT)
         elif code == op.ERR:
-            self._error(f"Client Error {_text(item[1])}")
+            self._error(f"Client Error {text_of(item[1])}")
             self.close(errors.PARSE_ERROR)
         elif code == op.INFO:
             self._take_info(item[1])
@@ -551,11 +528,6 @@ class Session(Facts):
 
     # Refusals.
 
-    def _refuse(self, refusal: Refusal) -> None:
-        self._say(refusal.line)
-        if refusal.reason is not None:
-            self.close(refusal.reason)
-
     def _refuse_login(self) -> None:
         connect = self.connect
         about = ""
@@ -569,25 +541,6 @@ class Session(Facts):
         if self.roster.events is not None:
             self.roster.events.on_refused(self, errors.AUTHORIZATION_VIOLATION.reason or "")
         self._refuse(errors.AUTHORIZATION_VIOLATION)
-
-    def _refuse_bad(self, kind: int, snippet: bytes) -> None:
-        if kind == op.BAD_VERB:
-            self._error(f"Client parser ERROR: proto='{errors.quoted(snippet)}...'")
-            self._refuse(errors.UNKNOWN_OPERATION)
-        elif kind == op.BAD_MAX_PAYLOAD:
-            limit = self.inbound.max_payload
-            limit = self.roster.road.max_payload if limit < 0 else limit
-            self._error(f"maximum payload exceeded: {_text(snippet)} vs {limit}")
-            self._refuse(errors.MAX_PAYLOAD)
-        elif kind == op.BAD_CONTROL_LINE:
-            self._error(f"{errors.MAX_CONTROL_LINE.text} (snip: {errors.quoted(snippet)}...)")
-            self._refuse(errors.MAX_CONTROL_LINE)
-        elif kind == op.BAD_HEADERS_OFF:
-            self._error("message headers not supported")
-            self.close(errors.PROTOCOL_VIOLATION)
-        else:
-            self._error(f"Parse Error: {errors.quoted(snippet)}")
-            self.close(errors.PROTOCOL_VIOLATION)
 
     # Timers.
 
@@ -616,38 +569,7 @@ class Session(Facts):
             self._say(_PING)
         self.ping_timer = roster.timers.schedule(rules.ping_interval_ns, self.on_ping_timer)
 
-    # Words.
-
-    def _say(self, line: bytes) -> None:
-        self.outbound.append(line)
-        self._trace(b"->>", line.rstrip(b"\r\n").lstrip(b"+"))
-
-    def _trace(self, direction: bytes, line: bytes) -> None:
-        trace = self.roster.road.trace
-        if trace is not None:
-            trace.append((Named(self.label, self.account), direction, line, None))
-
-    def _say_err(self, text: str) -> None:
-        self._say(errors.render_err(text))
-
-    def _debug(self, text: str) -> None:
-        log = self.roster.log
-        if log.debugging:
-            log.debug(f"{self.label} - {text}")
-
-    def _notice(self, text: str) -> None:
-        if self.roster.complaints.admit():
-            self.roster.log.notice(f"{self.label} - {text}")
-
-    def _error(self, text: str) -> None:
-        self.roster.complaints.error(self.label, text)
-
     # For whoever decides about sessions from outside, as a reload does.
+    admit = _admit
     adopt = _enter
-    refuse = _refuse
     refuse_login = _refuse_login
-    say_err = _say_err
-
-
-def _text(raw: bytes) -> str:
-    return raw.decode("utf-8", "replace")

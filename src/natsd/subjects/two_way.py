@@ -30,7 +30,9 @@ class TwoWay:
         self.pattern = SEPARATOR.join(self.tokens)
         self._rest = self.tokens[-1] == ANY_REST
         if not has_wildcard(source) and has_wildcard(destination):
-            raise TransformError(f"{show(source)!r} as {show(destination)!r}: there is nothing to put for the wildcards")
+            raise TransformError(
+                f"{show(source)!r} as {show(destination)!r}: there is nothing to put for the wildcards"
+            )
 
     def _read(self) -> dict[int, int]:
         """Where in the source the tokens come from that the destination has no text for."""
