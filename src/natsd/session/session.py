@@ -410,7 +410,7 @@ class Session(Secured):
         self.connected = True
         if again or self.entered:
             self._drop_subscriptions()
-        admission = self._admit(connect)
+        admission = roster.credentials.admit(connect, self.connection_type, self.nonce, self.certificate)
         if admission is None or connect.account or connect.new_account:
             self._refuse_login()
             return
@@ -435,15 +435,6 @@ class Session(Secured):
         self.outbound.headers = headers
         if connect.verbose:
             self._say(_OK)
-
-    def _admit(self, connect: Connect) -> Admission | None:
-        roster = self.roster
-        certificate = None
-        if roster.rules.map_certificates:
-            from natsd.auth.certificate import Certificate
-
-            certificate = Certificate(self.tls.certificate if self.tls is not None else None)
-        return roster.credentials.admit(connect, self.connection_type, self.nonce, certificate)
 
     def _enter(self, admission: Admission) -> bool:
         """Bind the connection to its account and its rights. False where that cannot be; the client is told then."""
@@ -489,7 +480,8 @@ class Session(Secured):
         # Without a CONNECT there is nothing to go by but that nothing was said.
         admission = None
         if self.roster.credentials.no_auth_user:
-            admission = self._admit(Connect())
+            credentials = self.roster.credentials
+            admission = credentials.admit(Connect(), self.connection_type, self.nonce, self.certificate)
         if admission is None:
             self._refuse_login()
             return
