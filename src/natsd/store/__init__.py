@@ -1,0 +1,1 @@
+"""Where JetStream keeps messages: one contract, a store in memory and one on disk."""
