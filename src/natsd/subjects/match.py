@@ -48,29 +48,3 @@ def collide(one: bytes, other: bytes) -> bool:
         if first[at] != second[at] and ANY_TOKEN not in (first[at], second[at]):
             return False
     return len(first) == len(second)
-
-
-def collides(one: bytes, other: bytes) -> bool:
-    """Whether there is a subject that both patterns match."""
-    left, right = tokens(one), tokens(other)
-    for at in range(max(len(left), len(right))):
-        if at >= len(left) or at >= len(right):
-            return False
-        if left[at] == ANY_REST or right[at] == ANY_REST:
-            return True
-        if left[at] != right[at] and left[at] != ANY_TOKEN and right[at] != ANY_TOKEN:
-            return False
-    return True
-
-
-def is_within(narrow: bytes, wide: bytes) -> bool:
-    """Whether every subject that the first pattern matches is matched by the second one too."""
-    inner, outer = tokens(narrow), tokens(wide)
-    for at, token in enumerate(outer):
-        if at >= len(inner):
-            return False
-        if token == ANY_REST:
-            return True
-        if inner[at] == ANY_REST or (token != ANY_TOKEN and token != inner[at]):
-            return False
-    return len(inner) == len(outer)
