@@ -6,7 +6,7 @@ Rules that every store keeps:
 2. Subjects, filters, limits by count, bytes, age and per subject are the index's business; what a stream's
    configuration means is above.
 3. A message is the tuple (seq, subject, header, payload, time_ns); header is None or the whole NATS/1.0 block.
-4. Sequences only grow. A removed one stays a hole, and is counted in `num_deleted` while it lies between first and last.
+4. Sequences only grow. A removed one stays a hole, counted in `num_deleted` while it lies between first and last.
 """
 
 from __future__ import annotations
@@ -59,18 +59,21 @@ class Cursor(Protocol):
     """A consumer's place in a stream: which subjects, from which sequence on. Kept exact by the index at every step.
 
     next_seq: the least sequence not taken yet (whether it matches or not). pending: how many matching messages there
-    are from next_seq on, at all times exact, also while messages are removed in front of and behind it.
+    are from next_seq on, at all times exact, also while messages are removed in front of and behind it. A closed one
+    has none.
     """
 
-    next_seq: int
+    @property
+    def next_seq(self) -> int: ...
 
     @property
     def pending(self) -> int: ...
 
     def take(self, most: int, max_bytes: int = 0, upto: int = 0) -> list[Message]:
-        """The next matching messages and the place behind them. max_bytes: stop before the sum of subject, header and
-        payload passes it (0: no bound; the first is always given). upto: the last sequence that may be seen, 0 for
-        all; what lies above it stays pending."""
+        """The next matching messages, `most` at most; next_seq is then behind the last of them, or behind all that may
+        be seen where there are no more. max_bytes: stop before the sum of subject, header and payload passes it (0: no
+        bound; the first is always given). upto: the last sequence that may be seen, 0 for all; what lies above it
+        stays pending."""
         ...
 
     def peek(self, upto: int = 0) -> int:
@@ -93,7 +96,10 @@ class StreamStore(Protocol):
 
     refusal: int
     on_removed: Callable[[list[int]], None] | None
-    """Told, once per call that removed messages by limits, age or request, which sequences went (ascending)."""
+    """Told, after a call that removed messages by limits, age or request, which sequences went (ascending; a very long
+    list comes in pieces)."""
+    on_purged: Callable[[int], None] | None
+    """Told in its place where a purge took everything below a sequence: the new first_seq."""
 
     @property
     def state(self) -> State: ...
@@ -115,11 +121,13 @@ class StreamStore(Protocol):
         ...
 
     def append_ttl(self, message: Published, time_ns: int, expires_ns: int) -> bool:
-        """As append, of one message that expires at a wall clock time. False where it is refused."""
+        """As append, of one message that expires at a wall clock time; 0: never, not even by max_age. False where it
+        is refused."""
         ...
 
     def append_at(self, seq: int, message: Published, time_ns: int) -> None:
-        """Store with a given sequence above last_seq (mirrors, restore): what lies between is skipped."""
+        """Store with a given sequence above last_seq (mirrors, restore): what lies between is skipped. Nothing is
+        refused; limits that discard the old are held to. ValueError where the sequence is not above."""
         ...
 
     def skip(self, upto: int) -> None:
@@ -165,12 +173,14 @@ class StreamStore(Protocol):
         ...
 
     def purge(self, *, filters: list[bytes] | None = None, upto: int = 0, keep: int = 0) -> int:
-        """Remove what matches, below sequence `upto` (0: all), but for the newest `keep`. Returns how many went."""
+        """Remove what matches, below sequence `upto` (0: all), but for the newest `keep` of all that match. Returns
+        how many went. Without filters and keep, an `upto` beyond the last sequence becomes the next one."""
         ...
 
     def expire(self, wall_ns: int) -> int:
         """Remove what max_age and per-message expiry say; returns when to be called again (wall clock), 0 for never.
-        `expired` holds the (seq, subject, by_ttl) of what went in this call, for delete markers."""
+        `expired` holds the (seq, subject, by_ttl) of what went in this call, for delete markers. One call does a
+        bounded number; where more is due it returns `wall_ns`."""
         ...
 
     expired: list[tuple[int, bytes, bool]]
