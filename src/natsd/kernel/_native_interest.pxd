@@ -43,6 +43,7 @@ cdef class Subscription:
     cdef readonly Outbound outbound
     cdef readonly object handler
     cdef public Verdicts filter  # what may be delivered to it; None for everything
+    cdef public Subscription lead  # a local one in whose batch its messages go, to keep their order; None: its own
     cdef list batch
     cdef public int64_t delivered, max
     cdef readonly bint closed

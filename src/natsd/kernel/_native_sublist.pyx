@@ -522,11 +522,12 @@ cdef class Sublist:
         return self.given(sub, outbound, p + size + 2 - start, size)
 
     cdef int give_local(self, Subscription sub, Match* match, Message* message) except -1:
+        cdef Subscription lead = sub if sub.lead is None else sub.lead
         sub.delivered += 1
-        if sub.batch is None:
-            sub.batch = []
-            self.road.add_handler(sub)
-        sub.batch.append((
+        if lead.batch is None:
+            lead.batch = []
+            self.road.add_handler(lead)
+        lead.batch.append((
             PyBytes_FromStringAndSize(match.deliver_as, match.as_size),
             PyBytes_FromStringAndSize(message.reply, message.reply_size) if message.reply != NULL else None,
             PyBytes_FromStringAndSize(message.payload, message.header_size) if message.header_size else None,

@@ -269,10 +269,11 @@ class Sublist:
             return False
         outbound = sub.outbound
         if outbound is None:
+            lead = sub.lead or sub
             sub.delivered += 1
-            if not sub.batch:
-                self.road.add_handler(sub)
-            sub.batch.append((subject, reply, header, payload))
+            if not lead.batch:
+                self.road.add_handler(lead)
+            lead.batch.append((subject, reply, header, payload))
         else:
             if outbound.closed or outbound is skip:
                 return False
