@@ -64,6 +64,18 @@ class Api:
             home.sublist.insert(sub)
             self._subs.append(sub)
 
+    def decline(self) -> None:
+        """Answer INFO, and nothing else, by saying that this account has no JetStream."""
+        sub = Subscription(API + b"INFO", b"", handler=self._say_no)
+        self._home.sublist.insert(sub)
+        self._subs.append(sub)
+
+    def _say_no(self, batch: list[Message]) -> None:
+        for subject, reply, header, payload in batch:
+            route = Route("INFO", lambda request: None, "account_info_response")
+            request = ApiRequest(self._home, subject, [], reply, header, payload, route)
+            self.refuse(request, ApiError("NOT_ENABLED_FOR_ACCOUNT"))
+
     def close(self) -> None:
         """Subscribe no more."""
         for sub in self._subs:

@@ -70,6 +70,11 @@ class JetStream:
         home.open()
         return home
 
+    def decline(self, account: Account) -> None:
+        """Tell an account that asks that it has no JetStream."""
+        home = Home(self, account, AccountLimits())
+        home.api.decline()
+
     def disable(self, account: Account) -> None:
         """Take it away again; what is stored stays."""
         home = self.homes.pop(account.name, None)
