@@ -243,7 +243,7 @@ def _check_filters(config: ConsumerConfig) -> None:
 
 
 def _overlap(filters: list[bytes]) -> bool:
-    """Whether one lies within another. Literals, which may be thousands, are looked up, not compared with each other."""
+    """Whether one lies within another. Literals, which may be thousands, are not compared with each other."""
     if len(set(filters)) < len(filters):
         return True
     wild = [subject for subject in filters if has_wildcard(subject)]

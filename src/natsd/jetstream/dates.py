@@ -11,9 +11,7 @@ NO_DATE = "0001-01-01T00:00:00Z"
 """How Go writes a date that is not set."""
 NO_DATE_NS = -62_135_596_800 * SECOND_NS
 
-_DATE = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:[.,](\d{1,9})\d*)?(Z|[+-]\d\d:\d\d)", re.ASCII
-)
+_DATE = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:[.,](\d{1,9})\d*)?(Z|[+-]\d\d:\d\d)", re.ASCII)
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from natsd.jetstream.advisories import Advisories
 from natsd.jetstream.api import Api
+from natsd.jetstream.consumers import Consumers
 from natsd.jetstream.errors import ApiError
 from natsd.jetstream.subject_index import SubjectIndex
 
@@ -36,7 +37,7 @@ class Home:
         "api_total",
         "chance",
         "clock",
-        "consumer_count",
+        "consumers",
         "jetstream",
         "limits",
         "log",
@@ -61,11 +62,11 @@ class Home:
         self.streams: dict[str, Stream] = {}
         self.subjects = SubjectIndex()
         self.used = {"file": 0, "memory": 0}
-        self.consumer_count = 0
         self.api_total = 0
         self.api_errors = 0
         self.advisories = Advisories(self)
         self.api = Api(self)
+        self.consumers = Consumers(self)
 
     @property
     def domain(self) -> str:
@@ -80,10 +81,12 @@ class Home:
     def open(self) -> None:
         """Answer requests from now on."""
         self.api.open()
+        self.consumers.open()
 
     def close(self) -> None:
         """Answer nothing any more and stop everything; nothing is deleted."""
         self.api.close()
+        self.consumers.close()
         for stream in list(self.streams.values()):
             stream.close()
         self.streams.clear()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from natsd.base.version import API_LEVEL
 from natsd.jetstream.commits import Commits
+from natsd.jetstream.consumer_create import restore_consumers
 from natsd.jetstream.home import Home
 from natsd.jetstream.limits import AccountLimits, ServerLimits
 from natsd.jetstream.stream import Stream
@@ -92,6 +93,7 @@ class JetStream:
             home.subjects.add(config.name, config.subjects)
         for stream in list(home.streams.values()):
             stream.open(recovering=True)
+            restore_consumers(stream)
             state = stream.store.state
             self.log.notice(f"  Restored {state.msgs:,} messages for stream '{home.name} > {stream.name}'")
 

@@ -72,6 +72,7 @@ class Stream:
         "created_ns",
         "dedupe",
         "expiry",
+        "holding",
         "home",
         "inflows",
         "last_msg_id",
@@ -80,6 +81,7 @@ class Stream:
         "publishing",
         "store",
         "visible_seq",
+        "watching",
     )
 
     def __init__(self, home: Home, config: StreamConfig, store: StreamStore, created_ns: int) -> None:
@@ -89,6 +91,8 @@ class Stream:
         self.store = store
         self.created_ns = created_ns
         self.consumers: dict[str, StreamConsumer] = {}
+        self.watching: dict[StreamConsumer, None] = {}
+        self.holding: dict[StreamConsumer, None] = {}
         self.visible_seq = 0
         self.counted_bytes = 0
         self.last_msg_id = b""
@@ -232,9 +236,9 @@ class Stream:
                 self.home.commits(self.config.storage).show(self)
 
     def tell_consumers(self) -> None:
-        """Tell every consumer how far it can read."""
+        """Tell those consumers that somebody waits at how far they can read."""
         visible = self.visible_seq
-        for consumer in list(self.consumers.values()):
+        for consumer in list(self.watching):
             consumer.on_visible(visible)
 
     def count_bytes(self) -> None:
@@ -245,7 +249,7 @@ class Stream:
             self.counted_bytes = held
 
     def _on_removed(self, seqs: list[int]) -> None:
-        for consumer in list(self.consumers.values()):
+        for consumer in list(self.holding):
             consumer.on_removed(seqs)
 
     def _on_purged(self, first_seq: int) -> None:
@@ -275,11 +279,28 @@ class Stream:
         if saved is not None:
             self.home.commits(self.config.storage).store.configure_consumer(self.key, consumer.name, saved)
 
+    def watch(self, consumer: StreamConsumer) -> None:
+        """Tell a consumer of messages that become visible: somebody waits for them."""
+        self.watching[consumer] = None
+
+    def unwatch(self, consumer: StreamConsumer) -> None:
+        """Tell it no more: nobody waits."""
+        self.watching.pop(consumer, None)
+
+    def hold(self, consumer: StreamConsumer, holds: bool) -> None:
+        """Tell a consumer of messages that go, as long as it keeps some of them in mind."""
+        if holds:
+            self.holding[consumer] = None
+        else:
+            self.holding.pop(consumer, None)
+
     def remove_consumer(self, name: str) -> None:
         """Let a consumer go, and with it the messages that only it needed (interest retention)."""
         consumer = self.consumers.pop(name, None)
         if consumer is None:
             return
+        self.watching.pop(consumer, None)
+        self.holding.pop(consumer, None)
         self.home.commits(self.config.storage).store.delete_consumer(self.key, name)
         if self.config.retention == "interest" and not self.closed:
             self._drop_unneeded(consumer)

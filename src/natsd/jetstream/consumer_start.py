@@ -1,0 +1,37 @@
+"""Where a new consumer begins, by its deliver policy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from natsd.jetstream.dates import parse_date
+
+if TYPE_CHECKING:
+    from natsd.jetstream.consumer_config import ConsumerConfig
+    from natsd.jetstream.stream import Stream
+
+
+def first_place(stream: Stream, config: ConsumerConfig) -> tuple[int, list[int]]:
+    """The sequence to go on from, and the ones to deliver before it (last_per_subject)."""
+    store = stream.store
+    filters = [subject.encode() for subject in config.filters]
+    first, last = max(store.first_seq, 1), store.last_seq
+    visible = stream.visible_seq
+    policy = config.deliver_policy
+    if policy == "by_start_sequence":
+        return max(config.opt_start_seq, first), []
+    if policy == "last_per_subject" and stream.config.max_msgs_per_subject != 1:
+        return visible + 1, store.last_of_each(filters, visible)
+    if policy == "last":
+        found = store.last_match(filters, visible)
+        seq = found[0] if found is not None else first
+    elif policy == "new":
+        seq = visible + 1
+    elif policy == "by_start_time":
+        seq = store.seq_at(parse_date(config.opt_start_time or ""))
+        if filters:
+            found = store.next_match(seq, filters)
+            seq = found[0] if found is not None and found[0] < last else seq
+    else:
+        seq = first
+    return max(min(seq, last + 1), first), []
