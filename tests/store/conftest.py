@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from natsd.store.contract import Limits
+from natsd.store.file import FileStore
 from natsd.store.memory import MemoryStore
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from natsd.store.contract import Store, StreamStore
 
 KINDS: dict[str, Callable[[Path], Store]] = {
+    "file": lambda directory: FileStore(directory / "store"),
     "memory": lambda directory: MemoryStore(),
 }
 

@@ -10,7 +10,9 @@ import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from natsd.store._plain_file import FileIndex
     from natsd.store._plain_index import Cursor, Index
+    from natsd.store._plain_log import Log
     from natsd.store._plain_memory import MemoryIndex
 
     FORM: str
@@ -24,7 +26,7 @@ else:
         except ImportError:
             FORM = "plain"
 
-_HOMES = {"Index": "index", "Cursor": "index", "MemoryIndex": "memory"}
+_HOMES = {"Index": "index", "Cursor": "index", "MemoryIndex": "memory", "FileIndex": "file", "Log": "log"}
 
 
 def __getattr__(name: str) -> object:
@@ -39,4 +41,4 @@ def __getattr__(name: str) -> object:
     return value
 
 
-__all__ = ["FORM", "Cursor", "Index", "MemoryIndex"]
+__all__ = ["FORM", "Cursor", "FileIndex", "Index", "Log", "MemoryIndex"]
