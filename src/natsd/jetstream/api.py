@@ -1,7 +1,8 @@
-"""The JetStream API of one account: one subscription on `$JS.API.>`, one table of who answers what.
+"""The JetStream API of one account: subscriptions that share one batch, and one table of who answers what.
 
-Requests of one read come as one batch in their order. A reply is a dict; what a handler raises as ApiError becomes the
-`error` of a reply of the same type.
+Requests of one read are answered in their order. A reply is a dict; what a handler raises as ApiError becomes the
+`error` of a reply of the same type. Nobody answers what is not in the table. DIRECT.GET is a matter of each stream
+(direct.py).
 """
 
 from __future__ import annotations
@@ -10,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from natsd.jetstream import headers
 from natsd.jetstream.errors import ApiError
+from natsd.jetstream.headers import asks_for_more
 from natsd.jetstream.request import TYPE_PREFIX, ApiRequest, Route
 from natsd.kernel import Subscription
 
@@ -21,15 +22,16 @@ if TYPE_CHECKING:
     Message = tuple[bytes, bytes | None, bytes | None, bytes]
 
 API = b"$JS.API."
+ROOMS = (b"INFO", b"STREAM.>", b"CONSUMER.>")
 PAGE: dict[str, Any] = {"total": 0, "offset": 0, "limit": 0}
 
 
 def _find_routes() -> dict[tuple[str, ...], list[Route]]:
     """By the words in front of the wildcards."""
-    from natsd.jetstream import cluster_api, direct, message_api, snapshot_api, stream_api
+    from natsd.jetstream import cluster_api, message_api, snapshot_api, stream_api
 
     table: dict[tuple[str, ...], list[Route]] = {}
-    rooms = [stream_api, message_api, direct, snapshot_api, cluster_api]
+    rooms = [stream_api, message_api, snapshot_api, cluster_api]
     try:
         from natsd.jetstream import consumer_api
     except ImportError:
@@ -60,9 +62,12 @@ class Api:
         if home.domain:
             self._prefixes.append(b"$JS.%b.API." % home.domain.encode())
         for prefix in self._prefixes:
-            sub = Subscription(prefix + b">", b"", handler=self.take)
-            home.sublist.insert(sub)
-            self._subs.append(sub)
+            for room in ROOMS:
+                sub = Subscription(prefix + room, b"", handler=self.take)
+                if self._subs:
+                    sub.lead = self._subs[0]
+                home.sublist.insert(sub)
+                self._subs.append(sub)
 
     def decline(self) -> None:
         """Answer INFO, and nothing else, by saying that this account has no JetStream."""
@@ -93,16 +98,12 @@ class Api:
         route, tokens = self._find(parts)
         home = self._home
         if route is None:
-            route = Route("", lambda request: None, "system_response")
-            request = ApiRequest(home, subject, tokens, reply, header, payload, route)
-            self.refuse(request, ApiError("BAD_REQUEST"))
+            home.log.debug(f"{home.name}: nobody answers the request {subject!r}")
             return
         request = ApiRequest(home, subject, tokens, reply, header, payload, route)
-        if header is not None:
-            level = headers.value_of(header, headers.REQUIRED_API_LEVEL)
-            if level is not None and not (level.isdigit() and int(level) <= home.jetstream.api_level):
-                self.refuse(request, ApiError("REQUIRED_API_LEVEL"))
-                return
+        if header is not None and asks_for_more(header, home.jetstream.api_level):
+            self.refuse(request, ApiError("REQUIRED_API_LEVEL"))
+            return
         try:
             answer = route.handler(request)
         except ApiError as error:
@@ -135,13 +136,12 @@ class Api:
             counter.api_total += 1
             counter.api_errors += 1
         if not request.route.response:
-            status = headers.status(error.code, error.description.encode())
-            if request.reply:
-                home.publish(request.reply, None, status, b"")
             return
         page: dict[str, Any] = {"type": TYPE_PREFIX + request.route.response, "error": error.as_dict()}
         if request.route.paged:
             page |= PAGE
+        if request.route.always:
+            page[request.route.always] = 0
         self._send(request, page)
 
     def _send(self, request: ApiRequest, page: dict[str, Any]) -> None:

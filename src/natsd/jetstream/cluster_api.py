@@ -19,5 +19,7 @@ def need_cluster(request: ApiRequest) -> dict[str, Any]:
 ROUTES = (
     Route("STREAM.LEADER.STEPDOWN.*", need_cluster, "stream_leader_stepdown_response"),
     Route("STREAM.PEER.REMOVE.*", need_cluster, "stream_remove_peer_response"),
+    Route("STREAM.PEER.EVACUATE.*", need_cluster, "stream_evacuate_peer_response"),
+    Route("STREAM.CANCEL_MOVE.*", need_cluster, "stream_cancel_move_response"),
     Route("CONSUMER.LEADER.STEPDOWN.*.*", need_cluster, "consumer_leader_stepdown_response"),
 )

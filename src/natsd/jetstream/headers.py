@@ -52,6 +52,12 @@ def with_header(block: bytes | None, name: bytes, value: bytes) -> bytes:
     return b"%b%b: %b\r\n\r\n" % (head, name, value)
 
 
+def asks_for_more(block: bytes, level: int) -> bool:
+    """Whether somebody needs a higher level of the API than there is."""
+    wanted = value_of(block, REQUIRED_API_LEVEL)
+    return wanted is not None and not (wanted.isdigit() and int(wanted) <= level)
+
+
 def status(code: int, text: bytes, **more: bytes) -> bytes:
     """A block that says how it went: `NATS/1.0 404 Message Not Found`."""
     lines = b"".join(b"%b: %b\r\n" % (name.replace("_", "-").encode(), value) for name, value in more.items())

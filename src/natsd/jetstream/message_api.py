@@ -56,7 +56,12 @@ def find(stream: Stream, seq: int, last_by: str, next_by: str) -> Message | None
         return store.next_match(max(seq, 1), [next_by.encode()], visible)
     if seq:
         return store.load(seq) if seq <= visible else None
-    subject = last_by.encode()
+    return find_last(stream, last_by.encode())
+
+
+def find_last(stream: Stream, subject: bytes) -> Message | None:
+    """The last visible message of a subject, which may have wildcards."""
+    store, visible = stream.store, stream.visible_seq
     last = store.last_seq_of(subject) if b"*" not in subject and b">" not in subject else 0
     if 0 < last <= visible:
         return store.load(last)
@@ -109,7 +114,11 @@ def delete(request: ApiRequest) -> dict[str, Any] | None:
         raise ApiError("STREAM_SEALED")
     if stream.config.deny_delete:
         raise ApiError("STREAM_MSG_DELETE_FAILED", err="message delete not permitted")
-    if not 0 < body.seq <= stream.store.last_seq or not stream.remove([body.seq], erase=not body.no_erase):
+    if body.seq > stream.store.last_seq:
+        raise ApiError("STREAM_MSG_DELETE_FAILED", err="stream store EOF")
+    if not body.seq:
+        raise ApiError("STREAM_MSG_DELETE_FAILED", err="no message found")
+    if not stream.remove([body.seq], erase=not body.no_erase):
         raise ApiError("SEQUENCE_NOT_FOUND", seq=body.seq)
     stream.when_durable(lambda: request.answer({"success": True}))
     return None
@@ -136,5 +145,5 @@ def purge(request: ApiRequest) -> dict[str, Any] | None:
 ROUTES = (
     Route("STREAM.MSG.GET.*", get, "stream_msg_get_response", audited=False),
     Route("STREAM.MSG.DELETE.*", delete, "stream_msg_delete_response"),
-    Route("STREAM.PURGE.*", purge, "stream_purge_response"),
+    Route("STREAM.PURGE.*", purge, "stream_purge_response", always="purged"),
 )

@@ -29,13 +29,14 @@ class Route(NamedTuple):
 
     pattern: words and `*`, with `>` at the end for one or more tokens. response: the last word of the reply's type;
     empty where the reply is not JSON. paged: such replies show total, offset and limit even when they are errors.
-    audited: whether `$JS.EVENT.ADVISORY.API` tells of it.
+    always: what else they show then. audited: whether `$JS.EVENT.ADVISORY.API` tells of it.
     """
 
     pattern: str
     handler: Handler
     response: str
     paged: bool = False
+    always: str = ""
     audited: bool = True
 
 

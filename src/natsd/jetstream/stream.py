@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from natsd.jetstream import sourcing
 from natsd.jetstream.dates import render_date
 from natsd.jetstream.dedupe import Dedupe
+from natsd.jetstream.direct import Direct
 from natsd.jetstream.errors import ApiError
 from natsd.jetstream.expiry import Expiry
 from natsd.jetstream.publishing import Publishing
@@ -71,6 +72,7 @@ class Stream:
         "counted_bytes",
         "created_ns",
         "dedupe",
+        "direct",
         "expiry",
         "holding",
         "home",
@@ -101,6 +103,7 @@ class Stream:
         self.dedupe = Dedupe(config.duplicate_window)
         self.expiry = Expiry(self)
         self.publishing = Publishing(self)
+        self.direct = Direct(self)
         self.inflows: list[sourcing.Inflow] = []
         self._subs: list[Subscription] = []
 
@@ -128,6 +131,7 @@ class Stream:
             self._rebuild_dedupe()
         self.expiry.start()
         self._subscribe()
+        self.direct.start()
         sourcing.start(self, recovering=recovering)
 
     def _subscribe(self) -> None:
@@ -165,22 +169,23 @@ class Stream:
                 self.dedupe.note(msg_id, message[0], message[4])
             seq = message[0] + 1
 
-    def close(self) -> None:
-        """Take nothing any more; what is stored stays."""
+    def _stop(self) -> None:
         self.closed = True
         self._unsubscribe()
+        self.direct.stop()
         self.expiry.stop()
         sourcing.stop(self)
+
+    def close(self) -> None:
+        """Take nothing any more; what is stored stays."""
+        self._stop()
         for consumer in list(self.consumers.values()):
             consumer.close()
 
     def delete(self) -> None:
         """Go, with all messages and consumers."""
         home = self.home
-        self.closed = True
-        self._unsubscribe()
-        self.expiry.stop()
-        sourcing.stop(self)
+        self._stop()
         for consumer in list(self.consumers.values()):
             consumer.delete()
         self.consumers.clear()
@@ -206,6 +211,7 @@ class Stream:
         if config.duplicate_window <= 0:
             self.dedupe.clear()
         self.publishing.configure()
+        self.direct.start()
         self.store.set_limits(limits_of(config))
         self.count_bytes()
         self.expiry.start()

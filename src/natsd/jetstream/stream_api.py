@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 NAMES_PAGE = 1024
 LIST_PAGE = 256
 SUBJECTS_PAGE = 100_000
+PAGE = {"total": 0, "offset": 0, "limit": 0}
 
 
 class ListRequest(Record):
@@ -102,7 +103,7 @@ def info(request: ApiRequest) -> dict[str, Any]:
     """A stream's configuration and state; its subjects where they are asked for."""
     body = request.decode_optional(InfoRequest)
     stream = request.stream
-    page = stream.info(deleted=body.deleted_details)
+    page = {**PAGE, **stream.info(deleted=body.deleted_details), "cluster": {"leader": stream.home.jetstream.server_name}}
     if body.subjects_filter:
         found = dict(stream.store.subjects([body.subjects_filter.encode()]))
         if found:
@@ -111,7 +112,7 @@ def info(request: ApiRequest) -> dict[str, Any]:
             state = page["state"]
             if names:
                 state["subjects"] = {name.decode("utf-8", "replace"): found[name] for name in names}
-            page = {"total": len(found), "offset": max(body.offset, 0), "limit": SUBJECTS_PAGE, **page}
+            page |= {"total": len(found), "offset": max(body.offset, 0), "limit": SUBJECTS_PAGE}
     return page
 
 
@@ -143,7 +144,7 @@ ROUTES = (
     Route("STREAM.CREATE.*", create, "stream_create_response"),
     Route("STREAM.UPDATE.*", update, "stream_update_response"),
     Route("STREAM.DELETE.*", delete, "stream_delete_response"),
-    Route("STREAM.INFO.*", info, "stream_info_response"),
+    Route("STREAM.INFO.*", info, "stream_info_response", paged=True),
     Route("STREAM.NAMES", names, "stream_names_response", paged=True),
     Route("STREAM.LIST", listing, "stream_list_response", paged=True),
 )
