@@ -140,8 +140,7 @@ class Api:
         page: dict[str, Any] = {"type": TYPE_PREFIX + request.route.response, "error": error.as_dict()}
         if request.route.paged:
             page |= PAGE
-        if request.route.always:
-            page[request.route.always] = 0
+        page |= request.route.always
         self._send(request, page)
 
     def _send(self, request: ApiRequest, page: dict[str, Any]) -> None:

@@ -19,7 +19,7 @@ from natsd.jetstream.pins import Pins
 from natsd.jetstream.pull import PullQueue
 from natsd.jetstream.push import PushTarget
 from natsd.jetstream.redelivery import Redelivery
-from natsd.subjects.match import matches
+from natsd.subjects.match import is_subset, matches
 
 if TYPE_CHECKING:
     from natsd.base.clock import Timer
@@ -121,8 +121,8 @@ class Consumer:
             if state.pending:
                 self.redelivery.watch(self.home.clock.now_ns(), list(state.pending))
             return cursor
-        seq, skip = first_place(self.stream, self.config)
-        state.start(skip[0] if skip else seq)
+        start, seq, skip = first_place(self.stream, self.config)
+        state.start(start)
         self.delivery.skip_to(skip)
         return store.cursor(self._filters, seq)
 
@@ -249,24 +249,37 @@ class Consumer:
             told = [(seq, pending[seq], state.deliveries(seq)) for seq in lost if seq in pending]
             state.ack(lost)
             self._forget(lost)
-            for seq, consumer_seq, deliveries in told:
-                self.events.terminated(seq, consumer_seq, deliveries, LIMITS_REASON)
+            self.acked_ns = self.home.clock.wall_ns()
+            if not self.stream.purging:
+                for seq, consumer_seq, deliveries in told:
+                    self.events.terminated(seq, consumer_seq, deliveries, LIMITS_REASON)
             self.save()
             if was_full:
                 self.pump()
 
-    def on_purged(self, first_seq: int) -> None:
-        """All messages below `first_seq` were purged."""
-        self.delivery.on_purged(first_seq)
-        state = self.state
-        if self.cursor.next_seq < first_seq:
-            self.cursor.seek(first_seq)
-        state.delivered_stream = max(state.delivered_stream, first_seq - 1)
-        gone = [seq for seq in (*state.pending, *state.redelivered) if seq < first_seq]
-        state.ack(gone)
-        self._forget(gone)
+    def on_purged(self, subject: str) -> None:
+        """The stream was purged of a subject, of everything where that is empty."""
+        store, state = self.stream.store, self.state
+        start = store.first_seq
+        if subject:
+            purged = subject.encode("utf-8", "surrogateescape")
+            if any(is_subset(pattern, purged) for pattern in self._filters):
+                found = store.next_match(start, [purged])
+                start = store.last_seq + 1 if found is None else found[0]
+            elif self._filters and not any(is_subset(purged, pattern) for pattern in self._filters):
+                return
+        self.delivery.on_purged(start)
+        if self.cursor.next_seq < start:
+            self.cursor.seek(start)
+        if not self.delivery.skips:
+            state.delivered_stream = max(state.delivered_stream, self.cursor.next_seq - 1)
+        gone = [seq for seq in (*state.pending, *state.redelivered) if seq < start]
+        if gone:
+            state.ack(gone)
+            self._forget(gone)
+            self.acked_ns = self.home.clock.wall_ns()
         if state.pending:
-            state.floor_stream = max(state.floor_stream, first_seq - 1)
+            state.floor_stream = max(state.floor_stream, start - 1)
         else:
             state.floor_seq, state.floor_stream = state.delivered_seq, state.delivered_stream
         state.note_all()
@@ -458,9 +471,9 @@ class Consumer:
         most = self.config.max_deliver
         again = []
         for seq in self.redelivery.take_due(self.home.clock.now_ns()):
-            deliveries = self.state.deliveries(seq)
-            if 0 < most <= deliveries:
-                self.give_up(seq, deliveries, tell=deliveries == most)
+            # As in the Go server, the last of several deliveries is seen to be it when the next one is tried.
+            if most == 1:
+                self.give_up(seq, 1)
             else:
                 again.append(seq)
         self.redelivery.queue(again)

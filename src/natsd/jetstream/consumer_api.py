@@ -9,7 +9,7 @@ from natsd.jetstream.consumer_check import is_group
 from natsd.jetstream.consumer_config import CreateRequest, stamp_level
 from natsd.jetstream.consumer_create import add_consumer, change_consumer
 from natsd.jetstream.consumer_info import info as tell
-from natsd.jetstream.dates import NO_DATE_NS, parse_date, render_date
+from natsd.jetstream.dates import NO_DATE, NO_DATE_NS, parse_date, render_date
 from natsd.jetstream.errors import ApiError
 from natsd.jetstream.fetching import take_request
 from natsd.jetstream.request import Route
@@ -266,12 +266,12 @@ ROUTES = (
     Route("CONSUMER.CREATE.*.*.>", create_named, "consumer_create_response"),
     Route("CONSUMER.DURABLE.CREATE.*.>", create_durable, "consumer_create_response"),
     Route("CONSUMER.INFO.*.*", info, "consumer_info_response"),
-    Route("CONSUMER.NAMES.*", names, "consumer_names_response", paged=True),
-    Route("CONSUMER.LIST.*", listing, "consumer_list_response", paged=True),
+    Route("CONSUMER.NAMES.*", names, "consumer_names_response", paged=True, always={"consumers": []}),
+    Route("CONSUMER.LIST.*", listing, "consumer_list_response", paged=True, always={"consumers": []}),
     Route("CONSUMER.DELETE.*.*", delete, "consumer_delete_response"),
-    Route("CONSUMER.PAUSE.*.*", pause, "consumer_pause_response"),
+    Route("CONSUMER.PAUSE.*.*", pause, "consumer_pause_response", always={"paused": False, "pause_until": NO_DATE}),
     Route("CONSUMER.UNPIN.*.*", unpin, "consumer_unpin_response"),
-    Route("CONSUMER.RESET.*.*", reset, "consumer_reset_response"),
+    Route("CONSUMER.RESET.*.*", reset, "consumer_reset_response", always={"reset_seq": 0}),
     Route("CONSUMER.LEADER.STEPDOWN.*.*", step_down, "consumer_leader_stepdown_response"),
     Route("CONSUMER.MSG.NEXT.*.*", next_message, "", audited=False),
 )

@@ -73,7 +73,7 @@ class ConsumerConfig(Record):
         shown: dict[str, Any] = {}
         for field in self.__struct_fields__:
             value = getattr(self, field)
-            if field in ALWAYS_SHOWN or (value and value != "none"):
+            if field in ALWAYS_SHOWN or (value and (field, value) != ("priority_policy", "none")):
                 shown[field] = value
         return shown
 

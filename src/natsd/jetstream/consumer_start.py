@@ -11,17 +11,19 @@ if TYPE_CHECKING:
     from natsd.jetstream.stream import Stream
 
 
-def first_place(stream: Stream, config: ConsumerConfig) -> tuple[int, list[int]]:
-    """The sequence to go on from, and the ones to deliver before it (last_per_subject)."""
+def first_place(stream: Stream, config: ConsumerConfig) -> tuple[int, int, list[int]]:
+    """The sequence that its numbers begin at, the one to go on from, and what to deliver before (last_per_subject)."""
     store = stream.store
     filters = [subject.encode() for subject in config.filters]
     first, last = max(store.first_seq, 1), store.last_seq
     visible = stream.visible_seq
     policy = config.deliver_policy
     if policy == "by_start_sequence":
-        return max(config.opt_start_seq, first), []
+        seq = max(config.opt_start_seq, first)
+        return seq, seq, []
     if policy == "last_per_subject" and stream.config.max_msgs_per_subject != 1:
-        return visible + 1, store.last_of_each(filters, visible)
+        skip = store.last_of_each(filters, visible)
+        return skip[0] if skip else max(last, 1), visible + 1, skip
     if policy == "last":
         found = store.last_match(filters, visible)
         seq = found[0] if found is not None else first
@@ -34,4 +36,5 @@ def first_place(stream: Stream, config: ConsumerConfig) -> tuple[int, list[int]]
             seq = found[0] if found is not None and found[0] < last else seq
     else:
         seq = first
-    return max(min(seq, last + 1), first), []
+    seq = max(min(seq, last + 1), first)
+    return seq, seq, []

@@ -145,5 +145,5 @@ def purge(request: ApiRequest) -> dict[str, Any] | None:
 ROUTES = (
     Route("STREAM.MSG.GET.*", get, "stream_msg_get_response", audited=False),
     Route("STREAM.MSG.DELETE.*", delete, "stream_msg_delete_response"),
-    Route("STREAM.PURGE.*", purge, "stream_purge_response", always="purged"),
+    Route("STREAM.PURGE.*", purge, "stream_purge_response", always={"purged": 0}),
 )

@@ -12,7 +12,7 @@ from natsd.jetstream.errors import ApiError
 from natsd.jetstream.request_json import decode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from natsd.jetstream.home import Home
     from natsd.jetstream.stream import Stream
@@ -36,7 +36,7 @@ class Route(NamedTuple):
     handler: Handler
     response: str
     paged: bool = False
-    always: str = ""
+    always: Mapping[str, Any] = {}
     audited: bool = True
 
 

@@ -45,7 +45,8 @@ class StreamConsumer(Protocol):
 
     def on_removed(self, seqs: list[int]) -> None: ...
 
-    def on_purged(self, first_seq: int) -> None: ...
+    def on_purged(self, subject: str) -> None:
+        """The stream was purged of a subject, of everything where that is empty."""
 
     def on_config(self) -> None:
         """The stream's configuration has changed."""
@@ -61,7 +62,7 @@ class Stream:
     """One stream of an account.
 
     visible_seq: the highest sequence that is safe; consumers read up to it and no further. created_ns: wall clock.
-    last_msg_id: of the last message, empty where it had none.
+    last_msg_id: of the last message, empty where it had none. purging: messages go because somebody said so.
     """
 
     __slots__ = (
@@ -81,6 +82,7 @@ class Stream:
         "last_time_ns",
         "name",
         "publishing",
+        "purging",
         "store",
         "visible_seq",
         "watching",
@@ -100,6 +102,7 @@ class Stream:
         self.last_msg_id = b""
         self.last_time_ns = 0
         self.closed = False
+        self.purging = False
         self.dedupe = Dedupe(config.duplicate_window)
         self.expiry = Expiry(self)
         self.publishing = Publishing(self)
@@ -259,15 +262,19 @@ class Stream:
             consumer.on_removed(seqs)
 
     def _on_purged(self, first_seq: int) -> None:
-        for consumer in list(self.consumers.values()):
-            consumer.on_purged(first_seq)
         self.when_durable(lambda: self.show(first_seq - 1))
 
     def purge(self, *, subject: str = "", upto: int = 0, keep: int = 0) -> int:
         """Remove messages as STREAM.PURGE says; returns how many went."""
         store = self.store
         filters = [subject.encode("utf-8", "surrogateescape")] if subject and subject != ">" else None
-        purged = store.purge(filters=filters, upto=upto, keep=keep)
+        self.purging = True
+        try:
+            purged = store.purge(filters=filters, upto=upto, keep=keep)
+        finally:
+            self.purging = False
+        for consumer in list(self.consumers.values()):
+            consumer.on_purged(subject)
         self.count_bytes()
         return purged
 
