@@ -79,10 +79,28 @@ class Disk:
     def unlink(self, name: str) -> None:
         os.unlink(os.path.join(self._directory, name))
 
-    def sync_file(self, fd: int) -> None:
-        os.fsync(fd)
-
     def sync_directory(self) -> None:
+        os.fsync(self._fd)
+
+    def patch(self, name: str, data: bytes, at: int) -> None:
+        """Overwrite bytes of a file at once."""
+        fd = os.open(os.path.join(self._directory, name), os.O_RDWR | os.O_CLOEXEC)
+        try:
+            self.write(fd, data, at)
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+    def put(self, name: str, data: bytes) -> None:
+        """A file that is there as a whole, or as it was."""
+        coming = os.path.join(self._directory, "coming-checkpoint")
+        fd = os.open(coming, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)
+        try:
+            self.write(fd, data, 0)
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+        os.rename(coming, os.path.join(self._directory, name))
         os.fsync(self._fd)
 
     def ask(self, what: bytes, place: int) -> None:
@@ -130,7 +148,6 @@ class Log:
         cache_bytes: int = 32 << 20,
         most_unsynced: int = 64 << 20,
         spares: int = 0,
-        disk: Disk | None = None,
     ) -> None:
         self.directory = directory
         self.uuid = uuid
@@ -157,7 +174,7 @@ class Log:
         self._orders: list[tuple[int, Callable[[], None]]] = []
         self._files: dict[int, int] = {}
         self._out: tuple[int, int] | None = None  # segment, file
-        self._disk = disk or Disk(directory, sync_interval_s)
+        self._disk = Disk(directory, sync_interval_s)
         self._segment = segment
         self._offset = 0
 
@@ -319,8 +336,8 @@ class Log:
         self.wait()
         if not self.failure and self.synced < self.position:
             self._disk.ask(b"s", self.position)
-            self.wait(self.position)
-            self.settle(60)
+            while self.synced < self.position and not self.failure:
+                self.settle(60)
         self._disk.close()
         for fd in self._files.values():
             os.close(fd)
@@ -360,29 +377,12 @@ class Log:
 
     def overwrite(self, place: int, data: bytes, after: int) -> None:
         """Put other bytes at a place once the log is on disk up to another one."""
-        self._orders.append((after, lambda: self._overwrite(place, data)))
-
-    def _overwrite(self, place: int, data: bytes) -> None:
-        fd = os.open(os.path.join(self.directory, segment_name(segment_of(place))), os.O_RDWR | os.O_CLOEXEC)
-        try:
-            self._disk.write(fd, data, offset_of(place))
-            self._disk.sync_file(fd)
-        finally:
-            os.close(fd)
+        name = segment_name(segment_of(place))
+        self._orders.append((after, lambda: self._disk.patch(name, data, offset_of(place))))
 
     def keep(self, name: str, data: bytes, after: int) -> None:
         """Write a file of its own (a checkpoint) in one step, once the log is on disk up to a place."""
-        self._orders.append((after, lambda: self._keep(name, data)))
-
-    def _keep(self, name: str, data: bytes) -> None:
-        fd = os.open(os.path.join(self.directory, "coming"), os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)
-        try:
-            self._disk.write(fd, data, 0)
-            self._disk.sync_file(fd)
-        finally:
-            os.close(fd)
-        self._disk.rename("coming", name)
-        self._disk.sync_directory()
+        self._orders.append((after, lambda: self._disk.put(name, data)))
 
     # Reading
 

@@ -14,6 +14,7 @@ from natsd.store.records import (
     CONSUMER_DELTA,
     CONSUMER_STATE,
     END,
+    ERASED,
     HEAD_BYTES,
     LIVE,
     MESSAGE,
@@ -24,6 +25,7 @@ from natsd.store.records import (
     STREAM,
     parse_record,
     place_of,
+    render_erasure,
     render_limits,
     render_ranges,
     render_record,
@@ -116,9 +118,21 @@ class Compaction:
         record = parse_record(log.raw(place), 0, place)
         if record is None:
             return
-        header = None if record.header is None else bytes(len(record.header))
-        content = (record.time_ns, record.subject, header, bytes(len(record.payload)), record.expires_ns)
-        blank = render_record(segment_of(place), record.kind, record.stream, record.seq, *content, record.watermark)
+        erasure = render_erasure(record)
+        log.append(ERASED, record.stream, record.seq, record.time_ns, record.subject, None, erasure)
+        log.kick()
+        blank = render_record(
+            segment_of(place),
+            record.kind,
+            record.stream,
+            record.seq,
+            record.time_ns,
+            record.subject,
+            None if record.header is None else bytes(len(record.header)),
+            bytes(len(record.payload)),
+            record.expires_ns,
+            record.watermark,
+        )
         log.overwrite(place, blank, log.position)
 
     def checkpoint(self) -> None:

@@ -38,6 +38,9 @@ EXTRA = struct.Struct("<Q")
 LIMITS = struct.Struct("<qqqqBB")
 """as store.contract.Limits"""
 
+ERASURE = struct.Struct("<QBIqiIQ")
+"""place, kind, size, expires_ns, header length or -1, payload length, watermark"""
+
 MESSAGE = 1
 REMOVED = 2
 """payload: ranges (see render_ranges) of removed sequences"""
@@ -61,11 +64,14 @@ LIMITED = 12
 """header: LIMITS that hold from here on"""
 CONSUMER_FORGOTTEN = 13
 """subject: name; its deltas and states do not count, its configuration does"""
-LIVE = 14
+ERASED = 14
+"""The bytes of a removed message are overwritten from now on; while that lasts they need not validate. subject, seq, time:
+the message's; payload: ERASURE"""
+LIVE = 15
 """checkpoints only. payload: ranges of the sequences a stream has; seq, time: its last"""
-SEGMENT = 15
+SEGMENT = 16
 """checkpoints only. seq: the number of a segment that is still needed"""
-END = 16
+END = 17
 """checkpoints only, the last record. seq: the place it stands for; stream: the number of the next stream"""
 
 KINDS = {
@@ -82,6 +88,7 @@ KINDS = {
     RELOCATED: "relocated",
     LIMITED: "limits",
     CONSUMER_FORGOTTEN: "consumer forgotten",
+    ERASED: "erased",
     LIVE: "live",
     SEGMENT: "segment",
     END: "end",
@@ -195,6 +202,20 @@ def parse_record(data: bytes | memoryview | mmap, at: int, place: int) -> Record
     where += header_bytes
     payload = bytes(data[where : at + length])
     return Record(place, length, kind, stream, seq, time_ns, subject, header, payload, expires_ns, watermark)
+
+
+def render_erasure(record: Record) -> bytes:
+    """What is needed to make a message's record anew, with its bytes overwritten."""
+    header_bytes = -1 if record.header is None else len(record.header)
+    sizes = (header_bytes, len(record.payload), record.watermark)
+    return ERASURE.pack(record.place, record.kind, record.size, record.expires_ns, *sizes)
+
+
+def parse_erasure(record: Record) -> Record:
+    place, kind, size, expires_ns, header_bytes, payload_bytes, watermark = ERASURE.unpack(record.payload)
+    header = None if header_bytes < 0 else bytes(header_bytes)
+    content = (record.seq, record.time_ns, record.subject, header, bytes(payload_bytes), expires_ns, watermark)
+    return Record(place, size, kind, record.stream, *content)
 
 
 def render_limits(limits: Limits) -> bytes:

@@ -24,6 +24,7 @@ from natsd.store.records import (
     CONSUMER_FORGOTTEN,
     CONSUMER_STATE,
     END,
+    ERASED,
     HEAD_BYTES,
     LIMITED,
     LIVE,
@@ -37,6 +38,7 @@ from natsd.store.records import (
     STREAM_DELETED,
     Record,
     offset_of,
+    parse_erasure,
     parse_head,
     parse_limits,
     parse_ranges,
@@ -52,7 +54,7 @@ if TYPE_CHECKING:
     from natsd.store.file import FileStore, FileStream
 
 CHECKPOINTS = ("checkpoint", "checkpoint-copy")
-CANDIDATE = re.compile(rb"(?s)(?=.{8}[\x01-\x0d][\x00-\x07].{10}\0\0\0\0)")
+CANDIDATE = re.compile(rb"(?s)(?=.{8}[\x01-\x0e][\x00-\x07].{10}\0\0\0\0)")
 """Where a record might begin: a known kind, known flags, and four bytes that are zero."""
 
 
@@ -88,6 +90,7 @@ class Recovery:
         self.next_segment = max(newest, segment_of(max(self.place - 1, 0))) + 1
         self.last_segment = newest
         self.last_bytes = self.segments.get(newest, 0)
+        self._erasures: dict[int, Record] | None = None
         self._dropped: list[int] = []
         self._ends: dict[int, tuple[int, int]] = {}
         self._by_number: dict[int, FileStream] = {}
@@ -294,6 +297,11 @@ class Recovery:
                 yield record
                 at += record.size
                 continue
+            record = self._erased().get(place_of(segment, at))
+            if record is not None:
+                yield record
+                at += record.size
+                continue
             if not self.was_synced(segment, at):
                 self._cut(segment, at)
                 return
@@ -322,22 +330,29 @@ class Recovery:
         place = place_of(segment, at)
         if place < self.place:
             return True
-        for number in self.segments:
+        return any(record.watermark > place for record in self._valid(segment, at + 1))
+
+    def _valid(self, segment: int, at: int) -> Iterator[Record]:
+        """Every record that validates from there on, whatever lies between them."""
+        for number in list(self.segments):
             if number < segment:
                 continue
             data = self._map(number)
-            if self._heads[number] is None and number > segment:
-                continue
-            where = at + 1 if number == segment else HEAD_BYTES
+            where = at if number == segment else HEAD_BYTES
             while where >= 0:
                 record = parse_record(data, where, place_of(number, where))
                 if record is not None:
-                    if record.watermark > place:
-                        return True
+                    yield record
                     where += record.size
-                    continue
-                where = next_record(data, where, len(data), number)
-        return False
+                else:
+                    where = next_record(data, where, len(data), number)
+
+    def _erased(self) -> dict[int, Record]:
+        """Messages whose bytes were being overwritten, as they are when that is done; by place."""
+        if self._erasures is None:
+            found = [parse_erasure(record) for record in self._valid(0, HEAD_BYTES) if record.kind == ERASED]
+            self._erasures = {record.place: record for record in found}
+        return self._erasures
 
     def _lost(self, segment: int, at: int, end: int, report: bool) -> None:
         if report:
