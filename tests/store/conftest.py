@@ -10,6 +10,8 @@ from natsd.store.contract import Limits
 from natsd.store.file import FileStore
 from natsd.store.memory import MemoryStore
 
+from .forms import Pair
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
@@ -34,3 +36,9 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
 def stream(store: Store) -> StreamStore:
     """A stream without limits."""
     return store.create("A/S", b"{}", Limits())
+
+
+@pytest.fixture
+def pair() -> Pair:
+    """Both forms of the index, empty."""
+    return Pair()

@@ -36,7 +36,10 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    value = getattr(import_module(f"natsd.store._{FORM}_{home}"), name)
+    try:
+        value = getattr(import_module(f"natsd.store._{FORM}_{home}"), name)
+    except ModuleNotFoundError:
+        value = getattr(import_module(f"natsd.store._plain_{home}"), name)
     globals()[name] = value
     return value
 

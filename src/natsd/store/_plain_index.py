@@ -111,6 +111,7 @@ class Cursor:
             return found
         end = min(upto, index._last) if upto else index._last
         size = 0
+        behind = self._next
         for seq, entry in index._walk(self._next, end):
             if wanted not in entry.subject.filters:
                 continue
@@ -118,11 +119,12 @@ class Cursor:
             if max_bytes and found and size > max_bytes:
                 break
             found.append(index._message(seq, entry))
-            self._next = seq + 1
+            behind = seq + 1
             if len(found) == most:
                 break
         else:
-            self._next = max(self._next, end + 1)
+            behind = max(behind, end + 1)
+        self._next = behind
         self._before += len(found)
         return found
 
@@ -414,7 +416,7 @@ class Index:
             return 0
         wanted = Filter(filter_key(filters or []))
         if wanted.key or keep:
-            doomed = [seq for seq, entry in self._walk(0, self._last) if wanted.matches(entry.subject.name)]
+            doomed = self._all_of(wanted)
             doomed = doomed[: max(len(doomed) - keep, 0)]
             if upto:
                 doomed = doomed[: bisect_left(doomed, upto)]
@@ -463,13 +465,13 @@ class Index:
             self._ageless = seq + 1
         return 0
 
-    def deleted(self) -> list[int]:
+    def deleted(self, most: int = 0) -> list[int]:
         found: list[int] = []
         expected = self.first_seq
-        for seq, _ in self._walk(expected, self._last):
-            found.extend(range(expected, seq))
+        for seq in [*(seq for seq, _ in self._walk(expected, self._last)), self._last + 1]:
+            left = most - len(found) if most else seq - expected
+            found.extend(range(expected, min(seq, expected + left)))
             expected = seq + 1
-        found.extend(range(expected, self._last + 1))
         return found
 
     # Looking
@@ -526,6 +528,18 @@ class Index:
         if len(wanted.words) == len(wanted.key) and wanted.key:
             return iter([self._subjects[name] for name in wanted.key if name in self._subjects])
         return (subject for subject in self._subjects.values() if wanted.matches(subject.name))
+
+    def _all_of(self, wanted: Filter) -> list[int]:
+        if wanted.key and not wanted.wildcards:
+            found = []
+            for subject in self._matching(wanted):
+                seq = subject.first
+                while seq:
+                    found.append(seq)
+                    seq = self._entries[seq].following
+            found.sort()
+            return found
+        return [seq for seq, entry in self._walk(0, self._last) if wanted.matches(entry.subject.name)]
 
     def _count(self, wanted: Filter, first: int) -> int:
         if first <= self.first_seq:

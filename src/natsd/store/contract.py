@@ -73,7 +73,7 @@ class Cursor(Protocol):
         """The next matching messages, `most` at most; next_seq is then behind the last of them, or behind all that may
         be seen where there are no more. max_bytes: stop before the sum of subject, header and payload passes it (0: no
         bound; the first is always given). upto: the last sequence that may be seen, 0 for all; what lies above it
-        stays pending."""
+        stays pending. Where a message cannot be read (StoreError) nothing is taken."""
         ...
 
     def peek(self, upto: int = 0) -> int:
@@ -185,8 +185,8 @@ class StreamStore(Protocol):
 
     expired: list[tuple[int, bytes, bool]]
 
-    def deleted(self) -> list[int]:
-        """The holes between first and last, ascending."""
+    def deleted(self, most: int = 0) -> list[int]:
+        """The holes between first and last, ascending; `most` of them at most (0: all)."""
         ...
 
     def save_consumer(self, name: str, record: bytes, *, checkpoint: bool, removed: list[int] | None = None) -> None:
