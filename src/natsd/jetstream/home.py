@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from natsd.jetstream.commits import Commits
     from natsd.jetstream.jetstream import JetStream
     from natsd.jetstream.limits import AccountLimits
+    from natsd.jetstream.sourcing import Inflow
     from natsd.jetstream.stream import Stream
     from natsd.jetstream.stream_config import StreamConfig
     from natsd.kernel import Sublist
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 class Home:
     """What every stream and consumer of an account is handed: time, subjects, store, voice.
 
+    inflows: mirrors and sources by the name of the stream they are filled from.
     used: bytes by kind of storage, kept by the streams. api_total, api_errors: requests so far.
     """
 
@@ -38,6 +40,7 @@ class Home:
         "chance",
         "clock",
         "consumers",
+        "inflows",
         "jetstream",
         "limits",
         "log",
@@ -61,6 +64,7 @@ class Home:
         self.log: Log = jetstream.log
         self.streams: dict[str, Stream] = {}
         self.subjects = SubjectIndex()
+        self.inflows: dict[str, list[Inflow]] = {}
         self.used = {"file": 0, "memory": 0}
         self.api_total = 0
         self.api_errors = 0
