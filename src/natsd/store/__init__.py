@@ -10,7 +10,7 @@ import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from natsd.store._plain_file import FileIndex
+    from natsd.store._plain_file import FileIndex, replay_run
     from natsd.store._plain_index import Cursor, Index
     from natsd.store._plain_log import Log
     from natsd.store._plain_memory import MemoryIndex
@@ -26,7 +26,14 @@ else:
         except ImportError:
             FORM = "plain"
 
-_HOMES = {"Index": "index", "Cursor": "index", "MemoryIndex": "memory", "FileIndex": "file", "Log": "log"}
+_HOMES = {
+    "Index": "index",
+    "Cursor": "index",
+    "MemoryIndex": "memory",
+    "FileIndex": "file",
+    "replay_run": "file",
+    "Log": "log",
+}
 
 
 def __getattr__(name: str) -> object:
@@ -44,4 +51,4 @@ def __getattr__(name: str) -> object:
     return value
 
 
-__all__ = ["FORM", "Cursor", "FileIndex", "Index", "Log", "MemoryIndex"]
+__all__ = ["FORM", "Cursor", "FileIndex", "Index", "Log", "MemoryIndex", "replay_run"]

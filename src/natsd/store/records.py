@@ -65,8 +65,8 @@ LIMITED = 12
 CONSUMER_FORGOTTEN = 13
 """subject: name; its deltas and states do not count, its configuration does"""
 ERASED = 14
-"""The bytes of a removed message are overwritten from now on; while that lasts they need not validate. subject, seq, time:
-the message's; payload: ERASURE"""
+"""The bytes of a removed message are overwritten from now on; while that lasts they need not validate. subject, seq,
+time: the message's; payload: ERASURE"""
 LIVE = 15
 """checkpoints only. payload: ranges of the sequences a stream has; seq, time: its last"""
 SEGMENT = 16

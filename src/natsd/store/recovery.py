@@ -16,6 +16,7 @@ from bisect import bisect_right
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from natsd.store import replay_run
 from natsd.store.contract import StoreError
 from natsd.store.records import (
     CONSUMER,
@@ -159,7 +160,7 @@ class Recovery:
                     self._cut(before + 1, 0)
             if segment not in self.segments:
                 break
-            for record in self.records(segment, report=True):
+            for record in self.records(segment, report=True, replay=True):
                 if record.place >= self.place:
                     self._again(store, record)
             before = segment
@@ -280,8 +281,10 @@ class Recovery:
 
     # Reading segments
 
-    def records(self, segment: int, *, report: bool) -> Iterator[Record]:
-        """The records of a segment in their order. Cuts the log where it is torn."""
+    def records(self, segment: int, *, report: bool, replay: bool = False) -> Iterator[Record]:
+        """The records of a segment in their order. Cuts the log where it is torn.
+
+        replay: messages that need nothing else are taken on the way, and do not come."""
         data = self._map(segment)
         end = self._end(segment, len(data))
         stop = min(end, len(data))
@@ -292,11 +295,15 @@ class Recovery:
                 return
             self._lost(segment, 0, min(stop, HEAD_BYTES), report)
         while at < stop:
+            if replay:
+                at = replay_run(data, at, stop, segment, self._by_number, self.place)
             record = parse_record(data, at, place_of(segment, at))
             if record is not None:
                 yield record
                 at += record.size
                 continue
+            if at == stop:
+                break
             record = self._erased().get(place_of(segment, at))
             if record is not None:
                 yield record
