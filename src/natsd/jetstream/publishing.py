@@ -396,7 +396,7 @@ def parse_ttl(value: bytes) -> int:
     text = value.decode("utf-8", "replace")
     if text.lower() == "never":
         return NEVER
-    if text.isascii() and text.isdigit():
+    if text.isascii() and text.isdigit() and text != "0":
         return min(int(text), 1 << 32) if len(text) < 20 else 1 << 32
     try:
         ns = parse_duration(text)

@@ -233,6 +233,8 @@ class Inflow:
         page: dict[str, Any] = {"name": self.source.name}
         if self.source.external is not None:
             page["external"] = msgspec.to_builtins(self.source.external)
+        if self.last_seq and not self.mirrors:
+            page["seq"] = self.last_seq
         page["lag"] = self.lag
         page["active"] = self.stream.home.clock.now_ns() - self.heard_ns if self.heard_ns else -1
         if self.error is not None:
