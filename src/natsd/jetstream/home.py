@@ -28,7 +28,7 @@ class Home:
     """What every stream and consumer of an account is handed: time, subjects, store, voice.
 
     inflows: mirrors and sources by the name of the stream they are filled from.
-    used: bytes by kind of storage, kept by the streams. api_total, api_errors: requests so far.
+    restoring: names of streams that come back from a backup. used: bytes by kind of storage, kept by the streams. api_total, api_errors: requests so far.
     """
 
     __slots__ = (
@@ -45,6 +45,7 @@ class Home:
         "limits",
         "log",
         "name",
+        "restoring",
         "streams",
         "subjects",
         "sublist",
@@ -64,6 +65,7 @@ class Home:
         self.log: Log = jetstream.log
         self.streams: dict[str, Stream] = {}
         self.subjects = SubjectIndex()
+        self.restoring: set[str] = set()
         self.inflows: dict[str, list[Inflow]] = {}
         self.used = {"file": 0, "memory": 0}
         self.api_total = 0
@@ -106,6 +108,10 @@ class Home:
     def publish(self, subject: bytes, reply: bytes | None, header: bytes | None, payload: bytes) -> int:
         """Send a message of the server's own into the account; returns how many took it."""
         return self.sublist.publish(subject, reply, header, payload)
+
+    def send(self, subject: bytes, payload: bytes) -> None:
+        """The same, of a payload alone."""
+        self.sublist.publish(subject, None, None, payload)
 
     def advise(self, subject: str, kind: str, event: dict[str, Any]) -> None:
         """Publish an advisory, where somebody listens; see Advisories.publish."""
