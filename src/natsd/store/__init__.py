@@ -10,8 +10,9 @@ import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from natsd.store._plain_file import FileIndex, replay_run
-    from natsd.store._plain_index import Cursor, Index
+    from natsd.store._plain_cursor import Cursor
+    from natsd.store._plain_file import FileIndex, Runs, replay_run, restore_run, survey
+    from natsd.store._plain_index import Index
     from natsd.store._plain_log import Log
     from natsd.store._plain_memory import MemoryIndex
 
@@ -31,7 +32,10 @@ _HOMES = {
     "Cursor": "index",
     "MemoryIndex": "memory",
     "FileIndex": "file",
+    "Runs": "file",
     "replay_run": "file",
+    "restore_run": "file",
+    "survey": "file",
     "Log": "log",
 }
 
@@ -51,4 +55,4 @@ def __getattr__(name: str) -> object:
     return value
 
 
-__all__ = ["FORM", "Cursor", "FileIndex", "Index", "Log", "MemoryIndex", "replay_run"]
+__all__ = ["FORM", "Cursor", "FileIndex", "Index", "Log", "MemoryIndex", "Runs", "replay_run", "restore_run", "survey"]
