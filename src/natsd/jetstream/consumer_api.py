@@ -122,7 +122,7 @@ def _create(request: ApiRequest, body: CreateRequest) -> dict[str, Any] | None:
         request.answer(tell(consumer))
         if new and consumer.is_paused:
             consumer.events.paused()
-        consumer.pump()
+        consumer.begin()
 
     stream.when_durable(answer)
     return None

@@ -38,7 +38,7 @@ class Saved(msgspec.Struct):
 def add_consumer(
     stream: Stream, config: ConsumerConfig, action: str = "", *, pedantic: bool = False
 ) -> tuple[Consumer, bool]:
-    """The consumer that `config` describes, and whether it is new. A new one does nothing until its `pump`.
+    """The consumer that `config` describes, and whether it is new. A new one delivers nothing until its `begin`.
 
     The dates of `config` are known to be dates.
     """
@@ -157,3 +157,4 @@ def restore_consumers(stream: Stream) -> None:
             continue
         stream.add_consumer(consumer)
         consumer.start()
+        consumer.begin()
