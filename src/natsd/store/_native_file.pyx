@@ -1,7 +1,7 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, freethreading_compatible=False
 """Native form of `_plain_file`: a stream's index whose messages lie in the native log."""
 
-from libc.stdint cimport int64_t, uint32_t, uint64_t, uint8_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
@@ -14,15 +14,70 @@ from natsd.store._native_pages cimport Entry, HEADED, LENGTH, Place, entry_of, w
 from natsd.store._native_subjects cimport Row
 
 from natsd.store.contract import StoreError
+from natsd.store.records import runs_of
 
 cdef enum:
     OVERHEAD = 30  # a message in a file counts for its bytes and these
     HEADER_OVERHEAD = 4
     EXTRAS = 16
-    HEAD_BYTES = 64
+    ERASED = 14
 
 
 natsd_crc_prepare()
+
+
+cdef class Runs:
+    """A set of sequences, as runs."""
+
+    cdef uint64_t* ends  # first and last of each
+    cdef size_t n, hint
+    cdef readonly uint64_t count
+
+    def __init__(self, list runs not None):
+        cdef size_t i = 0
+        self.ends = <uint64_t*> malloc((2 * len(runs) + 1) * sizeof(uint64_t))
+        if self.ends == NULL:
+            raise MemoryError("no memory to open the store with")
+        for first, last in runs:
+            self.ends[2 * i] = first
+            self.ends[2 * i + 1] = last
+            self.count += self.ends[2 * i + 1] - self.ends[2 * i] + 1
+            i += 1
+        self.n = i
+
+    def __dealloc__(self):
+        free(self.ends)
+
+    cdef bint holds(self, uint64_t seq) noexcept:
+        cdef size_t low = 0, high = self.n, middle
+        if self.n and self.ends[2 * self.hint] <= seq <= self.ends[2 * self.hint + 1]:
+            return True
+        while low < high:
+            middle = (low + high) >> 1
+            if self.ends[2 * middle] <= seq:
+                low = middle + 1
+            else:
+                high = middle
+        if low == 0 or seq > self.ends[2 * low - 1]:
+            return False
+        self.hint = low - 1
+        return True
+
+    def has(self, uint64_t seq):
+        return self.holds(seq)
+
+    def without(self, FileIndex index not None):
+        """Runs of what is in the set and not in a stream."""
+        cdef list missing = []
+        cdef size_t i
+        cdef uint64_t seq
+        if index.msgs == self.count:
+            return missing
+        for i in range(self.n):
+            for seq in range(self.ends[2 * i], self.ends[2 * i + 1] + 1):
+                if entry_of(&index.pages, seq) == NULL:
+                    missing.append(seq)
+        return runs_of(missing)
 
 
 cdef class FileIndex(Index):
@@ -134,6 +189,41 @@ cdef class FileIndex(Index):
             self.tell()
         return 0
 
+    def rebuild(self, list places not None, dict maps not None):
+        """Know of exactly these (sequence, place), ascending; maps: the bytes of each segment."""
+        cdef uint64_t seq, place, segment = 0
+        cdef const uint8_t[::1] view = None
+        cdef const Fixed* fixed
+        cdef const char* at
+        self.clear()
+        self.last = self.first = 0
+        self.runs_head = self.runs_end = self.ndeadlines = 0
+        for seq, place in places:
+            if view is None or place >> 32 != segment:
+                segment = place >> 32
+                view = maps[segment]
+            at = <const char*> &view[<uint32_t> place]
+            self.know_bytes(<const Fixed*> at, place, False)
+
+    cdef int know_bytes(self, const Fixed* fixed, uint64_t place, bint limited) except -1:
+        """As know, of a record that validates."""
+        cdef const char* at = <const char*> fixed + FIXED
+        cdef int64_t expires_ns = -1
+        cdef size_t used
+        if fixed.flags & WATERMARK:
+            at += 8
+        if fixed.flags & EXPIRES:
+            memcpy(&expires_ns, at, 8)
+            at += 8
+        used = <size_t> (at - <const char*> fixed) + fixed.subject + fixed.header
+        if used > fixed.length:
+            raise StoreError(f"message {fixed.seq} of stream {self.number} has no room for its own subject")
+        self.know(fixed.seq, place, fixed.time_ns, at, fixed.subject,
+                  <Py_ssize_t> fixed.header if fixed.flags & RECORD_HEADED else -1, fixed.length - used, limited)
+        if fixed.flags & EXPIRES:
+            self.set_expiry(fixed.seq, expires_ns)
+        return 0
+
     def resume(self, uint64_t last_seq, int64_t last_time_ns):
         """Where the stream had come to, beyond what is live."""
         Index.skip(self, last_seq)
@@ -158,36 +248,95 @@ cdef class FileIndex(Index):
             first = last = place.seq
 
 
+cdef inline bint whole(const char* at, size_t left, uint32_t segment) noexcept:
+    """Does a record begin there?"""
+    cdef const Fixed* fixed = <const Fixed*> at
+    return (left >= FIXED and FIXED <= fixed.length <= left
+            and natsd_crc(segment, at + 4, fixed.length - 4) == fixed.crc)
+
+
 def replay_run(data, size_t at, size_t stop, uint64_t segment, dict streams, uint64_t above):
-    """Take the messages that follow each other from data[at] on, as `FileIndex.replay` does, up to the first record that
-    is something else, lies below a place, or does not validate. Returns where that is."""
+    """Take the messages that follow each other from data[at] on, as `FileIndex.replay` does, up to the first record
+    that is something else, lies below a place, or does not validate. Returns where that is."""
     cdef const uint8_t[::1] view = data
-    cdef const char* base = <const char*> &view[0]
-    cdef const char* text
+    cdef const char* base
     cdef const Fixed* fixed
     cdef FileIndex index = None
-    cdef size_t extra, used
-    if stop > <size_t> view.shape[0]:
-        stop = view.shape[0]
+    stop = min(stop, <size_t> view.shape[0])
+    if at >= stop:
+        return at
+    base = <const char*> &view[0]
     while at + FIXED <= stop:
         fixed = <const Fixed*> (base + at)
-        if fixed.kind != MESSAGE or fixed.flags & EXPIRES or fixed.length < FIXED or fixed.length > stop - at:
-            break
-        if (segment << 32 | at) < above:
+        if fixed.kind != MESSAGE or (segment << 32 | at) < above or not whole(base + at, stop - at, segment):
             break
         if index is None or index.number != fixed.stream:
             found = streams.get(fixed.stream)
             if found is None:
                 break
             index = found
-        extra = 8 if fixed.flags & WATERMARK else 0
-        used = FIXED + extra + fixed.subject + <size_t> fixed.header
-        if used > fixed.length or fixed.seq != index.last + 1:
+        if fixed.seq != index.last + 1:
             break
-        if natsd_crc(<uint32_t> segment, base + at + 4, fixed.length - 4) != fixed.crc:
-            break
-        text = base + at + FIXED + extra
-        index.know(fixed.seq, segment << 32 | at, fixed.time_ns, text, fixed.subject,
-                   <Py_ssize_t> fixed.header if fixed.flags & RECORD_HEADED else -1, fixed.length - used, True)
+        index.know_bytes(fixed, segment << 32 | at, True)
         at += fixed.length
     return at
+
+
+def restore_run(data, size_t at, size_t stop, uint64_t segment, dict streams, dict wanted):
+    """Take the live messages (wanted: the Runs of each stream) from data[at] on, up to the first that is out of order,
+    or a record that does not validate. Returns where that is."""
+    cdef const uint8_t[::1] view = data
+    cdef const char* base
+    cdef const Fixed* fixed
+    cdef FileIndex index = None
+    cdef Runs runs = None
+    stop = min(stop, <size_t> view.shape[0])
+    if at >= stop:
+        return at
+    base = <const char*> &view[0]
+    while at + FIXED <= stop:
+        fixed = <const Fixed*> (base + at)
+        if not whole(base + at, stop - at, segment):
+            break
+        if fixed.kind == MESSAGE or fixed.kind == RELOCATED:
+            if index is None or index.number != fixed.stream:
+                found = streams.get(fixed.stream)
+                if found is None or fixed.stream not in wanted:
+                    at += fixed.length
+                    continue
+                index = found
+                runs = wanted[fixed.stream]
+            if runs.holds(fixed.seq):
+                if fixed.seq > index.last:
+                    index.know_bytes(fixed, segment << 32 | at, False)
+                elif entry_of(&index.pages, fixed.seq) != NULL:
+                    index.move(fixed.seq, segment << 32 | at)
+                else:
+                    break
+        at += fixed.length
+    return at
+
+
+def survey(data, size_t at, uint64_t segment):
+    """The highest watermark of the records from data[at] on, whatever lies between them, and where ERASED ones are."""
+    cdef const uint8_t[::1] view = data
+    cdef const char* base
+    cdef const Fixed* fixed
+    cdef size_t stop = view.shape[0]
+    cdef uint64_t highest = 0, watermark
+    cdef list erased = []
+    if at >= stop:
+        return highest, erased
+    base = <const char*> &view[0]
+    while at + FIXED <= stop:
+        fixed = <const Fixed*> (base + at)
+        if fixed.kind == 0 or fixed.kind > ERASED or fixed.extra or not whole(base + at, stop - at, segment):
+            at += 1
+            continue
+        if fixed.flags & WATERMARK:
+            memcpy(&watermark, base + at + FIXED, 8)
+            highest = max(highest, watermark)
+        if fixed.kind == ERASED:
+            erased.append(at)
+        at += fixed.length
+    return highest, erased
