@@ -106,6 +106,9 @@ DIALOGUES: dict[str, list[Step]] = {
         create("T", max_msgs=1.5),
         create("T", max_msgs=10**20),
         create("n" * 300),
+        create("V", persist_mode="async", storage="memory"),
+        create("V", persist_mode="async"),
+        update("V", subjects=["V"]),
     ],
     "publishing": [
         create("A", subjects=["a.>"]),
@@ -152,7 +155,8 @@ DIALOGUES: dict[str, list[Step]] = {
         put("a.2", b"two", X="y"),
         put("a.3", b"3"),
         put("a.1", b"one2"),
-        *(ask("STREAM.MSG.GET.A", body) for body in ({"seq": 1}, {"seq": 99}, {"last_by_subj": "a.*"}, {}, {"batch": 1})),
+        *(ask("STREAM.MSG.GET.A", body) for body in ({"seq": 1}, {"seq": 99}, {"last_by_subj": "a.*"}, {})),
+        ask("STREAM.MSG.GET.A", {"batch": 1}),
         ask("STREAM.MSG.GET.A", {"seq": 2, "next_by_subj": "a.1"}),
         *(
             ask("DIRECT.GET.A", body)
