@@ -247,9 +247,6 @@ class FileStore:
         self._look()
         if not self.failure:
             self.compaction.step()
-            for stream in self.by_number.values():
-                if stream.lost:
-                    self._give_up(stream)
 
     def wait(self, most_s: float = 60) -> bool:
         """Block until everything handed in is durable. For tests and tools; a server waits for `on_durable`."""
@@ -272,13 +269,14 @@ class FileStore:
             if self.on_failed is not None:
                 self.on_failed(self.failure)
 
-    def _give_up(self, stream: FileStream) -> None:
-        """Go on without messages that cannot be read back."""
-        lost, stream.lost = runs_of(sorted(set(stream.lost))), []
-        for first, last in lost:
-            text = f"stream {stream.key!r} lost messages {first} to {last}: they cannot be read back"
-            self.damage.append(Damage(text, stream.key, first, last))
-            stream.remove(list(range(first, last + 1)))
+    def give_up(self) -> None:
+        """Go on without messages that were found unreadable."""
+        for stream in [stream for stream in self.by_number.values() if stream.lost]:
+            lost, stream.lost = runs_of(sorted(set(stream.lost))), []
+            for first, last in lost:
+                text = f"stream {stream.key!r} lost messages {first} to {last}: they cannot be read back"
+                self.damage.append(Damage(text, stream.key, first, last))
+                stream.remove(list(range(first, last + 1)))
 
     def erase(self, place: int) -> None:
         self.compaction.erase(place)
