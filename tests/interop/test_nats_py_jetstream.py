@@ -1,4 +1,4 @@
-"""The official Python client's JetStream against natsd: pull, push and ordered consumers, key-value and object stores."""
+"""The official Python client and JetStream: pull, push and ordered consumers, key-value and object stores."""
 
 from __future__ import annotations
 
