@@ -49,6 +49,9 @@ def create(house: House, config: dict[str, Any], stream: str = "S", name: str = 
         ({"filter_subjects": [""]}, 10139),
         ({"filter_subjects": ["a.>", "a.b"]}, 10138),
         ({"filter_subjects": ["a", "a"]}, 10138),
+        ({"filter_subjects": ["a.*.c", "a.*.*"]}, 10138),
+        ({"filter_subjects": ["a.b.>", "a.>"]}, 10138),
+        ({"filter_subjects": [">", "a"]}, 10138),
         ({"filter_subject": "a..b"}, 10052),
         ({"deliver_policy": "all", "opt_start_seq": 1}, 10094),
         ({"deliver_policy": "new", "opt_start_time": "2023-01-01T00:00:00Z"}, 10094),
@@ -146,3 +149,11 @@ def test_a_consumer_begins_anew_where_that_may_be(house: House) -> None:
     house.consumer("N", deliver_policy="new")
     assert house.ask("CONSUMER.RESET.S.N", {"seq": 1})["error"]["err_code"] == 10204
     assert house.ask("CONSUMER.LEADER.STEPDOWN.S.C")["error"]["err_code"] == 10010
+
+
+def test_ten_thousand_filters_are_checked_at_once(house: House) -> None:
+    filters = [f"s.*.{number}.>" for number in range(10_000)]
+    assert create(house, {"filter_subjects": filters})["num_pending"] == 0
+    assert create(house, {"filter_subjects": [*filters, "s.a.7.b"]}, name="Y")["error"]["err_code"] == 10138
+    narrow = ["s.a.*", "s.*.b", "s.a.b.*", "s.*.b.c"]
+    assert "error" not in create(house, {"filter_subjects": narrow}, name="Z")
