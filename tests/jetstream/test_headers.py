@@ -16,6 +16,11 @@ def test_the_first_of_a_name_counts(name: bytes, value: bytes | None) -> None:
     assert headers.value_of(BLOCK, name) == value
 
 
+def test_all_of_ours_are_found_at_once() -> None:
+    assert headers.ours(BLOCK) == {b"Nats-Msg-Id": b"x y", b"Nats-Expected-Stream": b"S"}
+    assert headers.ours(b"NATS/1.0\r\nNats-X: 1\r\nNats-X: 2\r\nNats-bad\r\n\r\n") == {b"Nats-X": b"1"}
+
+
 def test_a_header_is_taken_out() -> None:
     assert headers.without(b"NATS/1.0\r\nA: 1\r\nB: 2\r\n\r\n", b"A") == b"NATS/1.0\r\nB: 2\r\n\r\n"
     assert headers.without(b"NATS/1.0\r\nA: 1\r\n\r\n", b"A") is None
