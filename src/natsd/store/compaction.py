@@ -167,9 +167,8 @@ class Compaction:
         ) -> None:
             parts.append(render_record(0, kind, stream, seq, time_ns, subject, header, payload))
 
-        for segment in sorted(self._segments):
-            if segment not in self._dead:
-                add(SEGMENT, seq=segment)
+        for segment, end in sorted(self._segments.items()):
+            add(SEGMENT, seq=segment, time_ns=end)
         for number, stream in self._store.by_number.items():
             state = stream.state
             add(STREAM, number, 0, 0, stream.key.encode(), render_limits(stream.limits), stream.config)

@@ -71,7 +71,7 @@ time: the message's; payload: ERASURE"""
 LIVE = 15
 """checkpoints only. payload: ranges of the sequences a stream has; seq, time: its last"""
 SEGMENT = 16
-"""checkpoints only. seq: the number of a segment that is still needed"""
+"""checkpoints only. seq: the number of a segment that is still needed; time: where its records end"""
 END = 17
 """checkpoints only, the last record. seq: the place it stands for; stream: the number of the next stream"""
 

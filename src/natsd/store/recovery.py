@@ -94,6 +94,7 @@ class Recovery:
         self._surveyed = (0, 0)
         self._highest = 0
         self._erasures: dict[int, Record] = {}
+        self._known_ends = {record.seq: record.time_ns for record in self.checkpoint if record.kind == SEGMENT}
         self._dropped: list[int] = []
         self._ends: dict[int, tuple[int, int]] = {}
         self._by_number: dict[int, FileStream] = {}
@@ -271,6 +272,13 @@ class Recovery:
             text = f"stream {stream.key!r} lost messages {first} to {last}, or had none there"
             self.damage.append(Damage(text, stream.key, first, last))
 
+    def ends(self) -> dict[int, int]:
+        """The segments there are after `replay`, and where the records of each end."""
+        return {
+            segment: self.last_bytes if segment == self.last_segment else self._end(segment, size)
+            for segment, size in self.segments.items()
+        }
+
     def finish(self) -> None:
         """Have on disk what was found: the log cut where it is torn, what was never synced gone, the rest synced."""
         for segment in self._dropped:
@@ -346,6 +354,8 @@ class Recovery:
         for head in self._heads.values():
             if head is not None and head[2] == segment:
                 return head[3]
+        if segment in self._known_ends and segment < segment_of(self.place):
+            return self._known_ends[segment]
         if segment == segment_of(self.place):
             return max(size, offset_of(self.place))
         return size
