@@ -1,136 +1,107 @@
-"""The official Python client and JetStream: pull, push and ordered consumers, key-value and object stores."""
+"""Streams, key-value buckets and objects of the official Python client."""
 
 from __future__ import annotations
 
 import asyncio
-import io
+import hashlib
+import os
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import natsd
 
-nats = pytest.importorskip("nats", reason="nats-py is not installed")
-api = pytest.importorskip("nats.js.api", reason="nats-py is not installed")
-js_errors = pytest.importorskip("nats.js.errors", reason="nats-py is not installed")
-
-pytestmark = pytest.mark.interop
+nats = pytest.importorskip("nats")
 
 
-def play(scene: Callable[[Any], Awaitable[None]]) -> None:
-    """Run a scene with the JetStream of a client of a server of its own."""
+def run(use: Callable[[Any], Awaitable[None]]) -> None:
+    async def main() -> None:
+        async with natsd.Server(jetstream=True) as server:
+            connection = await nats.connect(server.client_url)
+            try:
+                await use(connection.jetstream())
+            finally:
+                await connection.close()
 
-    async def run(url: str) -> None:
-        client = await nats.connect(url)
-        try:
-            await scene(client.jetstream())
-        finally:
-            await client.close()
-
-    with natsd.run_in_thread(port=-1, jetstream=True) as server:
-        asyncio.run(asyncio.wait_for(run(server.client_url), 30))
+    asyncio.run(asyncio.wait_for(main(), 30))
 
 
-def test_messages_are_pulled_and_acknowledged() -> None:
-    async def scene(js: Any) -> None:
-        await js.add_stream(name="S", subjects=["s.>"])
-        for number in range(50):
-            await js.publish("s.a", b"%d" % number)
-        sub = await js.pull_subscribe("s.>", "worker")
-        got = []
-        while len(got) < 50:
-            for message in await sub.fetch(20, timeout=5):
-                await message.ack_sync()
-                got.append(int(message.data))
-        assert got == list(range(50))
-        info = await js.consumer_info("S", "worker")
-        assert (info.num_ack_pending, info.num_pending, info.ack_floor.stream_seq) == (0, 0, 50)
-        with pytest.raises(nats.errors.TimeoutError):
-            await sub.fetch(1, timeout=0.2)
+def test_publish_and_fetch() -> None:
+    async def use(js: Any) -> None:
+        await js.add_stream(name="ORDERS", subjects=["orders.>"])
+        acks = [await js.publish("orders.eu", b"%d" % number) for number in range(20)]
+        assert [ack.seq for ack in acks] == list(range(1, 21))
+        sub = await js.pull_subscribe("orders.>", "worker")
+        messages = await sub.fetch(20, timeout=5)
+        assert [message.data for message in messages] == [b"%d" % number for number in range(20)]
+        for message in messages:
+            await message.ack_sync()
+        info = await sub.consumer_info()
+        assert (info.num_pending, info.num_ack_pending, info.ack_floor.stream_seq) == (0, 0, 20)
 
-    play(scene)
+    run(use)
 
 
-def test_a_refused_message_comes_again() -> None:
-    async def scene(js: Any) -> None:
-        await js.add_stream(name="S", subjects=["s.>"])
-        await js.publish("s.a", b"x")
-        sub = await js.pull_subscribe("s.>", "worker")
-        (first,) = await sub.fetch(1)
-        await first.nak()
-        (again,) = await sub.fetch(1)
-        assert again.metadata.num_delivered == 2
-        await again.term()
-        assert (await js.consumer_info("S", "worker")).num_ack_pending == 0
+def test_a_bucket_of_keys() -> None:
+    async def use(js: Any) -> None:
+        bucket = await js.create_key_value(bucket="settings", history=3)
+        await bucket.put("color", b"red")
+        revision = await bucket.put("color", b"blue")
+        assert (await bucket.get("color")).value == b"blue"
+        await bucket.update("color", b"green", last=revision)
+        with pytest.raises(nats.js.errors.KeyWrongLastSequenceError):
+            await bucket.update("color", b"black", last=revision)
+        with pytest.raises(nats.js.errors.KeyWrongLastSequenceError):
+            await bucket.create("color", b"black")
+        assert [entry.value for entry in await bucket.history("color")] == [b"red", b"blue", b"green"]
+        watcher = await bucket.watchall()
+        entry = await watcher.updates(timeout=5)
+        assert (entry.key, entry.value) == ("color", b"green")
+        assert await watcher.updates(timeout=5) is None
+        await bucket.purge("color")
+        assert (await watcher.updates(timeout=5)).operation == "PURGE"
+        await watcher.stop()
+        with pytest.raises(nats.js.errors.KeyNotFoundError):
+            await bucket.get("color")
 
-    play(scene)
-
-
-def test_a_queue_group_shares_a_push_consumer() -> None:
-    async def scene(js: Any) -> None:
-        await js.add_stream(name="S", subjects=["s.>"])
-        got: list[int] = []
-
-        async def take(message: Any) -> None:
-            got.append(int(message.data))
-            await message.ack()
-
-        for _ in range(3):
-            await js.subscribe("s.>", "workers", cb=take)
-        for number in range(60):
-            await js.publish("s.a", b"%d" % number)
-        while len(got) < 60:
-            await asyncio.sleep(0.01)
-        assert sorted(got) == list(range(60))
-
-    play(scene)
+    run(use)
 
 
-def test_an_ordered_consumer_sees_everything_under_flow_control() -> None:
-    async def scene(js: Any) -> None:
-        await js.add_stream(name="S", subjects=["s.>"], storage=api.StorageType.MEMORY)
-        payload = bytes(16 * 1024)
-        for _ in range(500):
-            await js.publish("s.a", payload)
-        sub = await js.subscribe("s.>", ordered_consumer=True)
-        seqs = [(await sub.next_msg(5)).metadata.sequence.stream for _ in range(500)]
-        assert seqs == list(range(1, 501))
+def test_an_object_in_chunks() -> None:
+    async def use(js: Any) -> None:
+        store = await js.create_object_store("files")
+        data = os.urandom(1 << 20)
+        await store.put("big", data)
+        found = await store.get("big")
+        assert hashlib.sha256(found.data).digest() == hashlib.sha256(data).digest()
+        await store.put("big", b"small")
+        assert (await store.get("big")).data == b"small"
+        await store.delete("big")
+        with pytest.raises(nats.js.errors.ObjectNotFoundError):
+            await store.get("big")
 
-    play(scene)
-
-
-def test_a_bucket_is_written_and_watched() -> None:
-    async def scene(js: Any) -> None:
-        bucket = await js.create_key_value(bucket="B", history=3)
-        for number in range(5):
-            await bucket.put("a", b"%d" % number)
-            await bucket.put(f"k.{number}", b"v")
-        assert (await bucket.get("a")).value == b"4"
-        assert [entry.value for entry in await bucket.history("a")] == [b"2", b"3", b"4"]
-        watcher = await bucket.watch("k.*")
-        seen = []
-        while (entry := await watcher.updates(timeout=5)) is not None:
-            seen.append(entry.key)
-        assert seen == [f"k.{number}" for number in range(5)]
-        await bucket.put("k.9", b"new")
-        assert (await watcher.updates(timeout=5)).key == "k.9"
-        await bucket.delete("a")
-        with pytest.raises(js_errors.KeyNotFoundError):
-            await bucket.get("a")
-
-    play(scene)
+    run(use)
 
 
-def test_an_object_comes_back_as_it_was() -> None:
-    async def scene(js: Any) -> None:
-        store = await js.create_object_store("O")
-        data = bytes(range(256)) * 4096
-        await store.put("blob", io.BytesIO(data))
-        found = await store.get("blob")
-        assert found.data == data
-        await store.delete("blob")
-        with pytest.raises(js_errors.ObjectNotFoundError):
-            await store.get("blob")
+def test_a_mirror_of_a_bucket_and_what_is_there_after_a_restart(tmp_path: Path) -> None:
+    async def once(first: bool) -> None:
+        async with natsd.Server(jetstream=True, store_dir=str(tmp_path)) as server:
+            connection = await nats.connect(server.client_url)
+            js = connection.jetstream()
+            if first:
+                await js.add_stream(name="A", subjects=["a"])
+                await js.add_stream(name="M", mirror=nats.js.api.StreamSource(name="A"))
+                await js.publish("a", b"one")
+            info = await js.stream_info("M")
+            for _ in range(100):
+                if info.state.messages:
+                    break
+                await asyncio.sleep(0.02)
+                info = await js.stream_info("M")
+            assert info.state.messages == 1
+            await connection.close()
 
-    play(scene)
+    asyncio.run(once(True))
+    asyncio.run(once(False))
