@@ -410,7 +410,7 @@ class Session(Secured):
         self.connected = True
         if again or self.entered:
             self._drop_subscriptions()
-        admission = roster.credentials.admit(connect, self.connection_type, self.nonce, self.certificate)
+        admission = self.admit(connect)
         if admission is None or connect.account or connect.new_account:
             self._refuse_login()
             return
@@ -435,6 +435,10 @@ class Session(Secured):
         self.outbound.headers = headers
         if connect.verbose:
             self._say(_OK)
+
+    def admit(self, connect: Connect) -> Admission | None:
+        """Who that is who says this, by what the server knows now; None for nobody."""
+        return self.roster.credentials.admit(connect, self.connection_type, self.nonce, self.certificate)
 
     def _enter(self, admission: Admission) -> bool:
         """Bind the connection to its account and its rights. False where that cannot be; the client is told then."""
@@ -562,6 +566,5 @@ class Session(Secured):
         self.ping_timer = roster.timers.schedule(rules.ping_interval_ns, self.on_ping_timer)
 
     # For whoever decides about sessions from outside, as a reload does.
-    admit = _admit
     adopt = _enter
     refuse_login = _refuse_login
