@@ -123,6 +123,13 @@ def global_flags(outermost: bool) -> list[click.Parameter]:
         (("--tlscert", "tls_cert"), "NATS_CERT", "FILE", None, "Certificate to show to the server (PEM)."),
         (("--tlskey", "tls_key"), "NATS_KEY", "FILE", None, "Private key to it (PEM)."),
         (("--tlsca", "tls_ca"), "NATS_CA", "FILE", None, "Authorities that servers' certificates may be of (PEM)."),
+        (("--creds",), "NATS_CREDS", "FILE", None, "Credentials file: a user JWT and its seed."),
+        (("--nkey",), "NATS_NKEY", "FILE", None, "File with the seed of an nkey."),
+        (("--jwt",), "NATS_JWT", "TEXT", None, "User JWT."),
+        (("--seed",), "NATS_SEED", "TEXT", None, "Seed that belongs to the JWT."),
+        (("--js-domain",), "", "DOMAIN", None, "JetStream domain."),
+        (("--js-api-prefix",), "", "PREFIX", None, "Subject prefix of the JetStream API ($JS.API)."),
+        (("--js-event-prefix",), "", "PREFIX", None, "Subject prefix of JetStream events ($JS.EVENT)."),
         (("--connection-name",), "", "NAME", None, "Name of the connection as the server shows it."),
         (
             ("--timeout", "timeout_ns"),
