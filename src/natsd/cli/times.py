@@ -10,7 +10,7 @@ SECOND_NS = 1_000_000_000
 
 def parse_time_ns(text: str) -> int | None:
     """Nanoseconds since 1970, None for what is no time or a time that means none (year 1)."""
-    from datetime import datetime, timezone
+    from datetime import UTC, datetime
 
     head, dot, tail = text.partition(".")
     fraction = 0
@@ -25,8 +25,8 @@ def parse_time_ns(text: str) -> int | None:
     if moment.year <= 1:
         return None
     if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=timezone.utc)
-    since = moment - datetime(1970, 1, 1, tzinfo=timezone.utc)
+        moment = moment.replace(tzinfo=UTC)
+    since = moment - datetime(1970, 1, 1, tzinfo=UTC)
     return (since.days * 86400 + since.seconds) * SECOND_NS + fraction
 
 

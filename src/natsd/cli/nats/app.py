@@ -38,6 +38,7 @@ COMMANDS: Table = {
     "request": ("natsd.cli.nats.request", "Send requests and show the replies", ("req",)),
     "rtt": ("natsd.cli.nats.rtt", "Measure the round-trip time to servers", ()),
     "server": ("natsd.cli.nats.server", "See servers and work with what belongs to them", ("srv", "sys", "system")),
+    "stream": ("natsd.cli.nats.stream", "Make, see, change and remove streams", ("str", "st", "ms", "s")),
     "subscribe": ("natsd.cli.nats.subscribe", "Show messages as they come", ("sub",)),
     "top": ("natsd.cli.nats.top", "Watch the busiest connections of a server", ()),
 }

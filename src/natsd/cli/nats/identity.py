@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def read_identity(creds: str, nkey: str, jwt: str, seed: str) -> Identity:
-    """(public nkey, JWT, how to sign). The first of creds, nkey, jwt counts. Raises CommandFailed, never with a secret."""
+    """(public nkey, JWT, how to sign): of creds, nkey and jwt the first one counts. Raises CommandFailed."""
     if creds:
         try:
             text, secret = parse_credentials(_content(creds))
