@@ -19,7 +19,7 @@ def may_ask() -> bool:
 def confirm(question: str, instead: str = "--force", default: bool = False) -> bool:
     """Ask for yes or no."""
     if not may_ask():
-        raise CommandFailed(f'"{question}" needs a terminal to ask, or {instead}', USAGE)
+        raise CommandFailed(f'no answer to "{question}": there is no terminal to ask, give {instead}', USAGE)
     import click
 
     console.flush()
@@ -35,7 +35,7 @@ def ask(
 ) -> str:
     """Ask for a text, again while `check` raises ValueError; an empty answer is fine unless it is required."""
     if not may_ask():
-        raise CommandFailed(f"{question} is missing and there is no terminal to ask, give {instead}", USAGE)
+        raise CommandFailed(f'no answer to "{question}": there is no terminal to ask, give {instead}', USAGE)
     import click
 
     console.flush()
@@ -58,7 +58,7 @@ def pick(question: str, choices: Sequence[str], instead: str, default: str = "")
     """Ask for one of several, by number or by name."""
     if not may_ask():
         known = f", one of: {', '.join(choices[:20])}" if choices else ""
-        raise CommandFailed(f"{question} is missing and there is no terminal to ask, give {instead}{known}", USAGE)
+        raise CommandFailed(f'no answer to "{question}": there is no terminal to ask, give {instead}{known}', USAGE)
     import click
 
     console.flush()

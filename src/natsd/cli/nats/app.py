@@ -30,6 +30,7 @@ COMMANDS: Table = {
     "account": ("natsd.cli.nats.account", "See the account of the connection", ("a",)),
     "bench": ("natsd.cli.nats.bench", "Measure throughput and latency", ()),
     "completion": ("natsd.cli.nats.completion", "Print the completion script for a shell", ()),
+    "consumer": ("natsd.cli.nats.consumer", "Make, see, use and remove consumers of streams", ("con", "obs", "c")),
     "context": ("natsd.cli.nats.context", "Keep connections under names", ("ctx",)),
     "events": ("natsd.cli.nats.events", "Show what happens on the servers", ("event", "e")),
     "help": ("natsd.cli.nats.help", "Show help for a command", ()),

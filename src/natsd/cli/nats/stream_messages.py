@@ -70,7 +70,7 @@ def _show_payload(item: Stored, command_line: str) -> None:
 @click.command("view", cls=StreamLeaf, help="Page through the messages; everything at once where there is no terminal.")
 @stream_argument
 @click.argument("size", type=click.IntRange(min=1), default=10)
-@click.option("--id", "start", type=click.IntRange(min=1), default=0, help="Start at this number.")
+@click.option("--id", "start", type=click.IntRange(min=0), default=0, help="Start at this number.")
 @click.option("--since", type=DURATION, help="Start at messages of the last 1h, 5m, ...")
 @click.option("--raw", is_flag=True, help="Print payloads only.")
 @click.option("--translate", "command_line", metavar="COMMAND", default="", help="Show what a command makes of them.")
