@@ -9,25 +9,10 @@ SECOND_NS = 1_000_000_000
 
 
 def parse_time_ns(text: str) -> int | None:
-    """Nanoseconds since 1970, None for what is no time or a time that means none (year 1)."""
-    from datetime import UTC, datetime
+    """Nanoseconds since 1970, None for what is no time or one that means none."""
+    from natsd.client.stored import time_of
 
-    head, dot, tail = text.partition(".")
-    fraction = 0
-    if dot:
-        digits = len(tail) - len(tail.lstrip("0123456789"))
-        fraction = int(tail[:digits][:9].ljust(9, "0") or 0)
-        head += tail[digits:]
-    try:
-        moment = datetime.fromisoformat(head.replace("Z", "+00:00"))
-    except ValueError:
-        return None
-    if moment.year <= 1:
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    since = moment - datetime(1970, 1, 1, tzinfo=UTC)
-    return (since.days * 86400 + since.seconds) * SECOND_NS + fraction
+    return time_of(text) or None
 
 
 def render_time(at_ns: int) -> str:

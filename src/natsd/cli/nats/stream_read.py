@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from natsd.cli.times import parse_time_ns
 from natsd.client.headers import parse_headers
 from natsd.client.jetstream import MESSAGE_NOT_FOUND, ApiError
 from natsd.client.pulling import Ordered
+from natsd.client.stored import payload_of, time_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,11 +49,8 @@ class Stored:
 
 def stored_of(stream: str, message: Answer) -> Stored:
     """A message as STREAM.MSG.GET gives it."""
-    from base64 import b64decode
-
-    header = b64decode(message["hdrs"]) if message.get("hdrs") else None
-    at = parse_time_ns(str(message.get("time", ""))) or 0
-    payload = b64decode(message.get("data") or "")
+    payload, header = payload_of(message)
+    at = time_of(str(message.get("time", "")))
     return Stored(stream, str(message.get("subject", "")), int(message.get("seq") or 0), at, header, payload)
 
 
@@ -63,7 +60,7 @@ def read_stream(
     """The messages of a stream as they are now, from a number or a time on, up to the end."""
     name = info["config"]["name"]
     if info["config"].get("retention", "limits") != "limits":
-        yield from _read_one_by_one(js, name, pattern or ">", start, parse_time_ns(start_time) or 0)
+        yield from _read_one_by_one(js, name, pattern or ">", start, time_of(start_time))
         return
     config: Answer = {}
     if pattern:
