@@ -328,6 +328,10 @@ class Link:
         """Seconds of the monotonic clock that time-outs are measured with."""
         return self._monotonic()
 
+    def chance(self, count: int) -> bytes:
+        """Random bytes, from where those of inboxes come from."""
+        return self._chance(count)
+
     def pause(self, seconds: float) -> None:
         """Sleep, and keep the connection alive meanwhile."""
         deadline = self._monotonic() + seconds

@@ -35,6 +35,7 @@ COMMANDS: Table = {
     "events": ("natsd.cli.nats.events", "Show what happens on the servers", ("event", "e")),
     "help": ("natsd.cli.nats.help", "Show help for a command", ()),
     "kv": ("natsd.cli.nats.kv", "Keep values under keys, in buckets", ()),
+    "object": ("natsd.cli.nats.object", "Keep files in buckets", ("obj",)),
     "publish": ("natsd.cli.nats.publish", "Publish messages", ("pub",)),
     "reply": ("natsd.cli.nats.reply", "Answer requests", ()),
     "request": ("natsd.cli.nats.request", "Send requests and show the replies", ("req",)),
