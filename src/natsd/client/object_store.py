@@ -1,7 +1,7 @@
 """Object buckets: a stream that holds objects in chunks, and a message that describes each of them.
 
-Chunks go to ``$O.bucket.C.id``, the description of an object to ``$O.bucket.M.name`` (the name in base64), where
-it replaces the one before. An object is there when its description is: chunks come first, and those of the object before go
+Chunks go to ``$O.bucket.C.id``, the description of an object to ``$O.bucket.M.name`` (the name in base64), where it
+replaces the one before. An object is there when its description is: chunks come first, those of the object before go
 last. Memory stays flat: chunks are read, hashed and sent one by one with a window of acks.
 """
 

@@ -9,6 +9,8 @@ from natsd.cli.nats.app import InnerGroup, Table
 COMMANDS: Table = {
     "pub": ("natsd.cli.nats.bench_core:publish", "Publish as fast as it goes", ()),
     "sub": ("natsd.cli.nats.bench_core:subscribe", "Receive and count", ()),
+    "js": ("natsd.cli.nats.bench_js", "JetStream: publish, read, get", ()),
+    "kv": ("natsd.cli.nats.bench_js:kv", "Key-value buckets", ()),
     "service": ("natsd.cli.nats.bench:service", "Requests and replies", ()),
 }
 SERVICE_COMMANDS: Table = {
