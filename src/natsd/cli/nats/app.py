@@ -117,6 +117,20 @@ class ContextName(_Text):
         return [CompletionItem(name) for name in _complete_context(ctx, param, incomplete)]
 
 
+class StreamName(_Text):
+    """The name of a stream; the shell completes it by asking the server."""
+
+    name = "stream"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        return str(value)
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        from natsd.cli.nats.targets import complete_names
+
+        return complete_names(ctx, incomplete, lambda js: js.stream_names())
+
+
 def global_flags(outermost: bool) -> list[click.Parameter]:
     """The flags every command takes. At the outermost level they look into the environment and show in the help."""
     rows: list[tuple[tuple[str, ...], str, str, Any, str]] = [

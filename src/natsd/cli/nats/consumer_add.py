@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from natsd.cli.exit_codes import CommandFailed
+from natsd.cli.nats.app import StreamName
 from natsd.cli.nats.consumer_ask import fill_in
 from natsd.cli.nats.consumer_flags import apply, consumer_flags
 from natsd.cli.nats.consumer_show import show_consumer
@@ -16,7 +17,6 @@ from natsd.cli.nats.stream_add import agreed, edit_document
 from natsd.cli.nats.targets import (
     ConsumerName,
     StreamLeaf,
-    StreamName,
     choose_consumer,
     choose_stream,
     consumer_arguments,

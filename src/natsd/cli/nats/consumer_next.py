@@ -9,12 +9,11 @@ import click
 
 from natsd.cli import console
 from natsd.cli.exit_codes import CommandFailed
-from natsd.cli.nats.app import DURATION
+from natsd.cli.nats.app import DURATION, StreamName
 from natsd.cli.nats.settings import Settings
 from natsd.cli.nats.targets import (
     ConsumerName,
     StreamLeaf,
-    StreamName,
     choose_consumer,
     choose_stream,
     consumer_arguments,

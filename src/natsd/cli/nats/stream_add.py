@@ -10,6 +10,7 @@ import click
 
 from natsd.cli import console
 from natsd.cli.exit_codes import ERROR, USAGE, CommandFailed
+from natsd.cli.nats.app import StreamName
 from natsd.cli.nats.limits import differences, print_json, read_config, without_reserved, write_config
 from natsd.cli.nats.settings import Settings
 from natsd.cli.nats.stream_ask import fill_in, source_of
@@ -17,7 +18,6 @@ from natsd.cli.nats.stream_flags import apply, stream_flags
 from natsd.cli.nats.stream_show import show_stream
 from natsd.cli.nats.targets import (
     StreamLeaf,
-    StreamName,
     choose_stream,
     force_flag,
     jetstream,

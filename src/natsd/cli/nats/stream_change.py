@@ -8,13 +8,13 @@ import click
 
 from natsd.cli import console
 from natsd.cli.exit_codes import USAGE, CommandFailed
+from natsd.cli.nats.app import StreamName
 from natsd.cli.nats.limits import print_json, without_reserved
 from natsd.cli.nats.settings import Settings
 from natsd.cli.nats.stream_show import show_stream
 from natsd.cli.nats.targets import (
     KV_PREFIX,
     StreamLeaf,
-    StreamName,
     choose_stream,
     force_flag,
     jetstream,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from natsd.cli.exit_codes import CommandFailed
-from natsd.cli.nats.app import InnerGroup, Leaf
+from natsd.cli.nats.app import InnerGroup, Leaf, StreamName
 from natsd.cli.prompt import pick
 
 if TYPE_CHECKING:
@@ -109,6 +109,24 @@ def choose_bucket(js: JetStream, name: str | None, prefix: str) -> str:
     return pick("Bucket", names, "the name of a bucket")
 
 
+def complete_names(ctx: click.Context, incomplete: str, find: Callable[[JetStream], list[str]]) -> list[CompletionItem]:
+    """Completions for the shell from what a server knows; none where it cannot be asked."""
+    from click.shell_completion import CompletionItem
+
+    from natsd.client.errors import ClientError
+
+    settings: Settings = ctx.obj
+    try:
+        settings.load_context()
+        settings.timeout_ns = min(settings.timeout_ns, COMPLETION_NS)
+        with settings.connect(reconnect=False) as connection:
+            names = find(settings.jetstream(connection))
+    except (ClientError, CommandFailed, OSError):
+        # No completions are better than an error in the middle of a command line.
+        return []
+    return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+
+
 class _Name(_Text):
     """A name that the shell completes by asking the server."""
 
@@ -116,32 +134,10 @@ class _Name(_Text):
         return str(value)
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        from click.shell_completion import CompletionItem
-
-        from natsd.client.errors import ClientError
-
-        settings: Settings = ctx.obj
-        try:
-            settings.load_context()
-            settings.timeout_ns = min(settings.timeout_ns, COMPLETION_NS)
-            with settings.connect(reconnect=False) as connection:
-                names = self.find(settings.jetstream(connection), ctx)
-        except (ClientError, CommandFailed, OSError):
-            # No completions are better than an error in the middle of a command line.
-            return []
-        return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+        return complete_names(ctx, incomplete, lambda js: self.find(js, ctx))
 
     def find(self, js: JetStream, ctx: click.Context) -> list[str]:
         raise NotImplementedError
-
-
-class StreamName(_Name):
-    """The name of a stream."""
-
-    name = "stream"
-
-    def find(self, js: JetStream, ctx: click.Context) -> list[str]:
-        return js.stream_names()
 
 
 class ConsumerName(_Name):
