@@ -24,8 +24,8 @@ SECONDS ?= 600
 
 BIN := $(VENV)/bin
 PIP_QUIET := --quiet --disable-pip-version-check
-KERNEL := $(wildcard src/natsd/kernel/*.pyx src/natsd/kernel/*.pxd src/natsd/kernel/*.pxi src/natsd/kernel/*.h)
-BUILD := pyproject.toml setup.py $(KERNEL)
+NATIVE := $(foreach room,kernel store base,$(wildcard $(addprefix src/natsd/$(room)/*.,pyx pxd pxi h)))
+BUILD := pyproject.toml setup.py $(NATIVE)
 
 .PHONY: help run test lint bench fuzz-asan clean
 .NOTPARALLEL:
@@ -72,7 +72,7 @@ fuzz-asan: $(ASAN_VENV)/.installed
 	    $(ASAN_VENV)/bin/python -X faulthandler -m tests.fuzz.differential --seconds $(SECONDS)
 
 clean:
-	rm -rf $(VENV) $(ASAN_VENV) build dist src/*.egg-info src/natsd/kernel/*.so src/natsd/kernel/_native*.c
+	rm -rf $(VENV) $(ASAN_VENV) build dist src/*.egg-info src/natsd/*/*.so src/natsd/*/_native*.c
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find src tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
 

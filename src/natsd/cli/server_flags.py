@@ -48,6 +48,8 @@ FLAGS = [
     Flag(
         "client_advertise", "text", "client_advertise", "Server", "host:port", "Address to tell clients instead of ours"
     ),
+    Flag("js jetstream", "bool", "jetstream", "JetStream", "", "Keep streams"),
+    Flag("sd store_dir", "text", "store_dir", "JetStream", "dir", "Folder that streams are kept in"),
     Flag("l log", "text", "log_file", "Logging", "file", "Append the log to this file, not to stderr"),
     Flag("T logtime", "bool", "logtime", "Logging", "", "Date and time on every line (true)"),
     Flag("logtime_utc", "bool", "logtime_utc", "Logging", "", "Date and time in UTC, not in local time"),
@@ -70,7 +72,7 @@ FLAGS = [
 ]
 
 LATER = frozenset(
-    "sl signal s syslog r remote_syslog log_size_limit js jetstream sd store_dir"
+    "sl signal s syslog r remote_syslog log_size_limit"
     " help_tls"
     " routes cluster cluster_listen cluster_name cluster_advertise no_advertise connect_retries profile".split()
 )

@@ -15,7 +15,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from natsd.base.errors import ListenError, OptionsError
+from natsd.base.errors import ListenError, OptionsError, StorageError
 from natsd.base.version import NATS_VERSION, VERSION
 from natsd.cli.server_flags import PROGRAM, FlagError, parse, usage
 
@@ -283,6 +283,8 @@ class Program:
         except ListenError as error:
             where = join_host_port(self.options.host, max(self.options.port, 0))
             raise StartError(f"Error listening on port: {where}, {quote(str(error))}") from error
+        except StorageError as error:
+            raise StartError(f"Can't start JetStream: {error}") from error
 
     def write_ports_file(self) -> None:
         folder = self.options.ports_file_dir

@@ -40,7 +40,6 @@ NOT_YET = (
     ("leafnodes", "", "leaf nodes"),
     ("websocket", "", "WebSocket"),
     ("mqtt", "", "MQTT"),
-    ("jetstream", "", "JetStream"),
 )
 
 

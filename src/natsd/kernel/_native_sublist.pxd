@@ -31,6 +31,16 @@ cdef struct Message:  # one published message, all of it in memory
     size_t sizes_size
     bint stays  # the payload stays where it is until the next flush
 
+cdef struct Parts:  # one message of the server's own, in pieces
+    const char* subject
+    size_t subject_size
+    const char* reply  # NULL for none
+    size_t reply_size
+    const char* header
+    size_t header_size
+    const char* payload
+    size_t size  # of the payload alone
+
 cdef struct Entry:
     uint64_t hash
     Match* match
@@ -38,6 +48,10 @@ cdef struct Entry:
 cdef class Sublist:
     cdef readonly Road road
     cdef object _mapper
+    cdef public object on_changed
+    cdef Match* family  # serves every subject with the same tokens but the last
+    cdef size_t family_size  # of those tokens, with the dot behind
+    cdef uint64_t family_version
     cdef readonly int64_t count, inserts, removes, matches, cache_hits
     cdef Literals literals
     cdef Twig* trie
@@ -50,6 +64,7 @@ cdef class Sublist:
 
     cdef Match* look_up(self, const char* subject, size_t size) except NULL
     cdef Match* own_match(self, bytes subject) except NULL
+    cdef Match* reply_match(self, const char* to, size_t size, bytes subject) except NULL
     cdef Match* build(self, bytes subject, bytes deliver_as, bint keep, uint64_t hash) except NULL
     cdef void keep_match(self, Match* match) noexcept
     cdef void place(self, Match* match) noexcept
@@ -60,6 +75,10 @@ cdef class Sublist:
     cdef int deliver_alike(self, Match* match, Message* message, Outbound skip) except -1
     cdef int given(self, Subscription sub, Outbound outbound, size_t frame, size_t size) except -1
     cdef int give(self, Subscription sub, Match* match, Message* message, Outbound skip) except -1
+    cdef int deliver_parts(self, Match* match, Parts* parts) except -1
+    cdef int give_parts(self, Subscription sub, Parts* parts) except -1
+    cdef int give_parts_local(self, Subscription sub, Parts* parts) except -1
+    cdef int put_local(self, Subscription sub, tuple message) except -1
     cdef int give_local(self, Subscription sub, Match* match, Message* message) except -1
 
 cdef void release_match(Match* match) noexcept

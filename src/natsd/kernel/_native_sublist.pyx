@@ -10,13 +10,17 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcmp, memcpy, memset
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.list cimport PyList_GET_SIZE
 from cpython.ref cimport Py_DECREF, Py_INCREF
+from cpython.tuple cimport PyTuple_GET_SIZE
 
 from natsd.kernel._native_interest cimport (
     Gathered, Leaf, Members, Subscription, Twig, gather, gather_trie, has_empty_token, has_wildcard, leaf_add,
-    leaf_empty, leaf_new, leaf_remove, list_trie, trie_insert, trie_remove, twig_free, twig_new, ungather
+    leaf_empty, leaf_new, leaf_remove, list_trie, trie_blunt, trie_insert, trie_remove, twig_free, twig_new, ungather
 )
-from natsd.kernel._native_literals cimport literals_add, literals_drop, literals_find, literals_free, literals_list
+from natsd.kernel._native_literals cimport (
+    literals_add, literals_drop, literals_find, literals_free, literals_has, literals_list
+)
 from natsd.kernel._native_road cimport Outbound, Road, room, waiting
 
 cdef extern from "hash.h" nogil:
@@ -56,6 +60,8 @@ cdef class Sublist:
     def __init__(self, Road road not None):
         self.road = road
         self._mapper = None
+        # Told the subject of each subscription that came or went; may take note only, for it is called amid deliveries.
+        self.on_changed = None
         self.changed()
 
     def __dealloc__(self):
@@ -106,6 +112,9 @@ cdef class Sublist:
                 self.cache[i].match = NULL
         self.cache_filled = 0
         self.cache_references = 0
+        if self.family != NULL:
+            release_match(self.family)
+            self.family = NULL
 
     # -- insert and remove
 
@@ -134,6 +143,8 @@ cdef class Sublist:
             self.forget(sub.subject, hash)
         self.count += 1
         self.inserts += 1
+        if self.on_changed is not None:
+            self.on_changed(sub.subject)
 
     cdef void forget(self, bytes subject, uint64_t hash) noexcept:
         # Mapping lets one subject be delivered as another, so with it a single entry cannot be told.
@@ -176,6 +187,8 @@ cdef class Sublist:
         self.count -= 1
         self.removes += 1
         sub.outbound = None  # results that still name it must not keep its connection alive
+        if self.on_changed is not None:
+            self.on_changed(sub.subject)
         return True
 
     # -- matching
@@ -329,6 +342,39 @@ cdef class Sublist:
             return self.look_up(name, size)
         return self.build(subject, subject, False, natsd_hash(name, size, self.road.seed))
 
+    cdef Match* reply_match(self, const char* to, size_t size, bytes subject) except NULL:
+        """As own_match, for subjects that are new each time: one result serves all that differ in the last token only.
+
+        The caller owns one count of it, and puts the subject to show in its own copy. subject: `to`, as an object.
+        """
+        cdef uint64_t hash
+        cdef size_t begin = size
+        cdef Match* match
+        while begin and to[begin - 1] != c'.':
+            begin -= 1
+        if begin == 0 or begin == size:
+            return self.own_match(subject)
+        hash = natsd_hash(to, size, self.road.seed)
+        if literals_has(&self.literals, to, size, hash):
+            return self.own_match(subject)
+        if (self.family != NULL and self.family_version == self.version and self.family_size == begin
+                and memcmp(self.family.subject, to, begin) == 0):
+            self.matches += 1
+            self.cache_hits += 1
+            self.family.refs += 1
+            return self.family
+        if has_empty_token(to, size) or not trie_blunt(self.trie, to, size, self.road.seed):
+            return self.own_match(subject)
+        self.matches += 1
+        match = self.build(subject, subject, False, hash)
+        if self.family != NULL:
+            release_match(self.family)
+        self.family = match
+        self.family_size = begin
+        self.family_version = self.version
+        match.refs += 1
+        return match
+
     def match(self, bytes subject not None):
         """Plain subscriptions and queue groups that a message on `subject` reaches (no mapping applied)."""
         cdef Match* match
@@ -376,6 +422,196 @@ cdef class Sublist:
             return self.deliver(match, &message, None)
         finally:
             release_match(match)
+
+    def publish_acks(self, list batch not None, Py_ssize_t start, Py_ssize_t n, bytes prefix not None,
+                     uint64_t first_seq, bytes suffix not None):
+        """Answer those of batch[start : start + n] that have a reply: the i-th with prefix, first_seq + i, suffix."""
+        cdef size_t prefix_size = PyBytes_GET_SIZE(prefix)
+        cdef size_t suffix_size = PyBytes_GET_SIZE(suffix)
+        cdef Py_ssize_t i
+        cdef tuple item
+        cdef bytes reply
+        cdef char sizes[24]
+        cdef char* end
+        cdef Match* match
+        cdef Match shown
+        cdef Message message
+        cdef char* body = <char*> malloc(prefix_size + suffix_size + 32)
+        if body == NULL:
+            raise MemoryError("no memory for acknowledgements")
+        memset(&message, 0, sizeof(message))
+        memcpy(body, PyBytes_AS_STRING(prefix), prefix_size)
+        message.payload = body
+        message.sizes = sizes
+        if start < 0:
+            start = 0
+        try:
+            for i in range(n):
+                if start + i >= PyList_GET_SIZE(batch):
+                    break
+                item = batch[start + i]
+                if PyTuple_GET_SIZE(item) < 2:
+                    raise ValueError("a message has a subject, a reply, a header and a payload")
+                reply = item[1]
+                if reply is None:
+                    continue
+                end = put_number(body + prefix_size, first_seq + i)
+                end = put(put(end, PyBytes_AS_STRING(suffix), suffix_size), b"\r\n", 2)
+                message.size = end - 2 - body
+                message.sizes_size = put_number(sizes, message.size) - sizes
+                match = self.reply_match(PyBytes_AS_STRING(reply), PyBytes_GET_SIZE(reply), reply)
+                try:
+                    shown = match[0]
+                    shown.deliver_as = PyBytes_AS_STRING(reply)
+                    shown.as_size = <uint32_t> PyBytes_GET_SIZE(reply)
+                    self.deliver(&shown, &message, None)
+                finally:
+                    release_match(match)
+        finally:
+            free(body)
+
+    def deliver_as(self, bytes to not None, bytes subject not None, bytes reply, bytes header, bytes payload not None):
+        """Give a message to those who listen to `to`, with `subject` on its line; returns how many took it."""
+        cdef Match* match = self.own_match(to)
+        cdef Parts parts
+        memset(&parts, 0, sizeof(parts))
+        try:
+            if reply is not None:
+                parts.reply = PyBytes_AS_STRING(reply)
+                parts.reply_size = PyBytes_GET_SIZE(reply)
+            set_parts(&parts, subject, header, payload)
+            return self.deliver_parts(match, &parts)
+        finally:
+            release_match(match)
+
+    def deliver_stored(self, bytes to not None, list messages not None, bytes ack_prefix not None, int64_t delivery,
+                       int64_t first_dseq, int64_t first_pending):
+        """Give stored messages to those who listen to `to`, until nobody takes one; returns how many were taken.
+
+        The reply of the i-th: ack_prefix, then delivery, its sequence, first_dseq + i, its time, first_pending - i.
+        """
+        cdef Match* match
+        cdef Parts parts
+        cdef Py_ssize_t i = 0
+        cdef size_t head_size
+        cdef uint64_t seq
+        cdef int64_t time_ns, last_ns = 0
+        cdef char digits[24]  # of the last time: those of one batch have it in common
+        cdef size_t ndigits = 0
+        cdef char* end
+        cdef tuple item
+        cdef bytes subject, header, payload
+        cdef char* reply = <char*> malloc(PyBytes_GET_SIZE(ack_prefix) + 128)
+        if reply == NULL:
+            raise MemoryError("no memory for replies")
+        memset(&parts, 0, sizeof(parts))
+        end = put(reply, PyBytes_AS_STRING(ack_prefix), PyBytes_GET_SIZE(ack_prefix))
+        end = put_signed(end, delivery)
+        end[0] = c'.'
+        head_size = end + 1 - reply
+        parts.reply = reply
+        match = NULL
+        try:
+            match = self.own_match(to)
+            while i < PyList_GET_SIZE(messages):
+                item = messages[i]
+                if PyTuple_GET_SIZE(item) != 5:
+                    raise ValueError("a stored message has a sequence, a subject, a header, a payload and a time")
+                seq, subject, header, payload, time_ns = item[0], item[1], item[2], item[3], item[4]
+                if subject is None or payload is None:
+                    raise TypeError("a stored message has a subject and a payload")
+                if ndigits == 0 or time_ns != last_ns:
+                    last_ns = time_ns
+                    ndigits = put_signed(digits, time_ns) - digits
+                end = put_number(reply + head_size, seq)
+                end[0] = c'.'
+                end = put_signed(end + 1, first_dseq + i)
+                end[0] = c'.'
+                end = put(end + 1, digits, ndigits)
+                end[0] = c'.'
+                end = put_signed(end + 1, first_pending - i)
+                parts.reply_size = end - reply
+                set_parts(&parts, subject, header, payload)
+                if self.deliver_parts(match, &parts) == 0:
+                    break
+                i += 1
+            return i
+        finally:
+            if match != NULL:
+                release_match(match)
+            free(reply)
+
+    cdef int deliver_parts(self, Match* match, Parts* parts) except -1:
+        """As `deliver`, of a message in pieces and with a subject of its own."""
+        cdef uint32_t i, k, n
+        cdef uint64_t start
+        cdef int taken = 0
+        for i in range(match.nplain):
+            taken += self.give_parts(<Subscription> match.plain[i], parts)
+        for i in range(match.ngroups):
+            n = match.groups[i].n
+            start = self.road.next_random() % n
+            for k in range(n):
+                if self.give_parts(<Subscription> match.groups[i].items[(start + k) % n], parts):
+                    taken += 1
+                    break
+        return taken
+
+    cdef int give_parts(self, Subscription sub, Parts* parts) except -1:
+        cdef Outbound outbound = sub.outbound
+        cdef Road road = self.road
+        cdef size_t header_size = parts.header_size
+        cdef char* start
+        cdef char* p
+        if sub.closed:
+            return 0
+        if sub.filter is not None and not sub.filter.allowed(parts.subject, parts.subject_size):
+            return 0
+        if outbound is None:
+            return self.give_parts_local(sub, parts)
+        if outbound.closed:
+            return 0
+        sub.delivered += 1
+        if outbound.replies is not None and parts.reply != NULL:
+            outbound.replies.append(PyBytes_FromStringAndSize(parts.reply, parts.reply_size))
+        if not outbound.headers:
+            header_size = 0
+        start = room(outbound, parts.subject_size + PyBytes_GET_SIZE(sub.sid) + parts.reply_size + header_size
+                     + parts.size + 96)
+        p = start
+        if header_size:
+            p[0] = c'H'
+            p += 1
+        p = put(put(p, b"MSG ", 4), parts.subject, parts.subject_size)
+        p[0] = c' '
+        p = put(p + 1, PyBytes_AS_STRING(sub.sid), PyBytes_GET_SIZE(sub.sid))
+        p[0] = c' '
+        p += 1
+        if parts.reply != NULL:
+            p = put(p, parts.reply, parts.reply_size)
+            p[0] = c' '
+            p += 1
+        if header_size:
+            p = put_number(p, header_size)
+            p[0] = c' '
+            p += 1
+        p = put_number(p, header_size + parts.size)
+        if road.trace is not None:
+            road.trace.append((outbound.owner, b"->>", PyBytes_FromStringAndSize(start, p - start),
+                               PyBytes_FromStringAndSize(parts.payload, parts.size)))
+        p = put(p, b"\r\n", 2)
+        if header_size:
+            p = put(p, parts.header, header_size)
+        p = put(put(p, parts.payload, parts.size), b"\r\n", 2)
+        return self.given(sub, outbound, p - start, header_size + parts.size)
+
+    cdef int give_parts_local(self, Subscription sub, Parts* parts) except -1:
+        return self.put_local(sub, (
+            PyBytes_FromStringAndSize(parts.subject, parts.subject_size),
+            PyBytes_FromStringAndSize(parts.reply, parts.reply_size) if parts.reply != NULL else None,
+            PyBytes_FromStringAndSize(parts.header, parts.header_size) if parts.header_size else None,
+            PyBytes_FromStringAndSize(parts.payload, parts.size),
+        ))
 
     cdef int deliver(self, Match* match, Message* message, Outbound skip) except -1:
         """Give one message to every plain subscription and to one member of each group; returns how many took it.
@@ -522,16 +758,20 @@ cdef class Sublist:
         return self.given(sub, outbound, p + size + 2 - start, size)
 
     cdef int give_local(self, Subscription sub, Match* match, Message* message) except -1:
-        sub.delivered += 1
-        if sub.batch is None:
-            sub.batch = []
-            self.road.add_handler(sub)
-        sub.batch.append((
+        return self.put_local(sub, (
             PyBytes_FromStringAndSize(match.deliver_as, match.as_size),
             PyBytes_FromStringAndSize(message.reply, message.reply_size) if message.reply != NULL else None,
             PyBytes_FromStringAndSize(message.payload, message.header_size) if message.header_size else None,
             PyBytes_FromStringAndSize(message.payload + message.header_size, message.size - message.header_size),
         ))
+
+    cdef int put_local(self, Subscription sub, tuple message) except -1:
+        cdef Subscription lead = sub if sub.lead is None else sub.lead
+        sub.delivered += 1
+        if lead.batch is None:
+            lead.batch = []
+            self.road.add_handler(lead)
+        lead.batch.append(message)
         if sub.max and sub.delivered >= sub.max:
             self.remove(sub)
         return 1
@@ -583,7 +823,23 @@ cdef inline char* put(char* to, const char* data, size_t n) noexcept:
     return to + n
 
 
-cdef inline char* put_number(char* to, size_t number) noexcept:
+cdef inline void set_parts(Parts* parts, bytes subject, bytes header, bytes payload) noexcept:
+    parts.subject = PyBytes_AS_STRING(subject)
+    parts.subject_size = PyBytes_GET_SIZE(subject)
+    parts.header = PyBytes_AS_STRING(header) if header is not None else NULL
+    parts.header_size = PyBytes_GET_SIZE(header) if header is not None else 0
+    parts.payload = PyBytes_AS_STRING(payload)
+    parts.size = PyBytes_GET_SIZE(payload)
+
+
+cdef inline char* put_signed(char* to, int64_t number) noexcept:
+    if number < 0:
+        to[0] = c'-'
+        return put_number(to + 1, -<uint64_t> number)
+    return put_number(to, number)
+
+
+cdef inline char* put_number(char* to, uint64_t number) noexcept:
     cdef char digits[24]
     cdef int n = 24
     if number < 10:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from natsd.kernel._plain_interest import Subscription
     from natsd.kernel._plain_road import Outbound, Road
 
+    Published = tuple[bytes, bytes | None, bytes | None, bytes]
+    Stored = tuple[int, bytes, bytes | None, bytes, int]
     Groups = list[list[Subscription]]
     Match = tuple[list[Subscription], Groups, bytes]
 
@@ -41,6 +43,7 @@ class Sublist:
         "inserts",
         "mapper",
         "matches",
+        "on_changed",
         "removes",
         "road",
     )
@@ -48,6 +51,8 @@ class Sublist:
     def __init__(self, road: Road) -> None:
         self.road = road
         self.mapper: Callable[[bytes], tuple[bytes, bool]] | None = None
+        # Told the subject of each subscription that came or went; may take note only, for it is called amid deliveries.
+        self.on_changed: Callable[[bytes], None] | None = None
         self.count = 0
         self.inserts = 0
         self.removes = 0
@@ -94,6 +99,8 @@ class Sublist:
         where.append(sub)
         self.count += 1
         self.inserts += 1
+        if self.on_changed is not None:
+            self.on_changed(sub.subject)
 
     def _forget(self, subject: bytes) -> None:
         # Mapping lets one subject be delivered as another, so with it a single entry cannot be told.
@@ -151,6 +158,8 @@ class Sublist:
         self.count -= 1
         self.removes += 1
         sub.outbound = None
+        if self.on_changed is not None:
+            self.on_changed(sub.subject)
         return True
 
     def match(self, subject: bytes) -> tuple[list[Subscription], Groups]:
@@ -222,6 +231,39 @@ class Sublist:
         sizes = b"%d" % len(payload) if header is None else b"%d %d" % (len(header), len(header) + len(payload))
         return self.deliver(self._own_match(subject), reply, header, payload, sizes, None)
 
+    def publish_acks(
+        self, batch: list[Published], start: int, n: int, prefix: bytes, first_seq: int, suffix: bytes
+    ) -> None:
+        """Answer those of batch[start : start + n] that have a reply: the i-th with prefix, first_seq + i, suffix."""
+        for i, (_, reply, _, _) in enumerate(batch[start : start + n]):
+            if reply is not None:
+                self.publish(reply, None, None, b"%b%d%b" % (prefix, first_seq + i, suffix))
+
+    def deliver_as(self, to: bytes, subject: bytes, reply: bytes | None, header: bytes | None, payload: bytes) -> int:
+        """Give a message to those who listen to `to`, with `subject` on its line; returns how many took it."""
+        return self._deliver_as(self._own_match(to), subject, reply, header, payload)
+
+    def deliver_stored(
+        self, to: bytes, messages: list[Stored], ack_prefix: bytes, delivery: int, first_dseq: int, first_pending: int
+    ) -> int:
+        """Give stored messages to those who listen to `to`, until nobody takes one; returns how many were taken.
+
+        The reply of the i-th: ack_prefix, then delivery, its sequence, first_dseq + i, its time, first_pending - i.
+        """
+        found = self._own_match(to)
+        for i, (seq, subject, header, payload, time_ns) in enumerate(messages):
+            reply = b"%b%d.%d.%d.%d.%d" % (ack_prefix, delivery, seq, first_dseq + i, time_ns, first_pending - i)
+            if not self._deliver_as(found, subject, reply, header, payload):
+                return i
+        return len(messages)
+
+    def _deliver_as(
+        self, found: Match, subject: bytes, reply: bytes | None, header: bytes | None, payload: bytes
+    ) -> int:
+        plain, groups, _ = found
+        sizes = b"%d" % len(payload) if header is None else b"%d %d" % (len(header), len(header) + len(payload))
+        return self.deliver((plain, groups, subject), reply, header, payload, sizes, None)
+
     def deliver(
         self,
         found: Match,
@@ -269,10 +311,11 @@ class Sublist:
             return False
         outbound = sub.outbound
         if outbound is None:
+            lead = sub.lead or sub
             sub.delivered += 1
-            if not sub.batch:
-                self.road.add_handler(sub)
-            sub.batch.append((subject, reply, header, payload))
+            if not lead.batch:
+                self.road.add_handler(lead)
+            lead.batch.append((subject, reply, header, payload))
         else:
             if outbound.closed or outbound is skip:
                 return False

@@ -1,0 +1,455 @@
+"""Opening a log directory: what its checkpoint and its records say, and what of them cannot be read.
+
+1. Below the checkpoint's place a message counts if the checkpoint says it is live; where its record lies, the scan of
+   the segments finds. From there on every record is done again in its order.
+2. Bytes that do not validate are skipped and reported where they had been on disk once (a later watermark, or the
+   checkpoint, lies above them); else they are the torn end of the log: it is cut there, and nothing behind it counts.
+3. Nothing is deleted because something else cannot be read.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import re
+from bisect import bisect_right
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from natsd.store.contract import StoreError
+from natsd.store.records import (
+    CONSUMER,
+    CONSUMER_DELETED,
+    CONSUMER_DELTA,
+    CONSUMER_FORGOTTEN,
+    CONSUMER_STATE,
+    END,
+    ERASED,
+    HEAD_BYTES,
+    LIMITED,
+    LIVE,
+    MESSAGE,
+    PURGED,
+    RELOCATED,
+    REMOVED,
+    SEGMENT,
+    SKIPPED,
+    STREAM,
+    STREAM_DELETED,
+    Record,
+    offset_of,
+    parse_erasure,
+    parse_head,
+    parse_limits,
+    parse_ranges,
+    parse_record,
+    place_of,
+    runs_of,
+    segment_of,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from natsd.store.file import FileStore, FileStream
+
+CHECKPOINTS = ("checkpoint", "checkpoint-copy")
+CANDIDATE = re.compile(rb"(?s)(?=.{8}[\x01-\x0e][\x00-\x07].{10}\0\0\0\0)")
+"""Where a record might begin: a known kind, known flags, and four bytes that are zero."""
+
+
+class Damage(NamedTuple):
+    """Something that could not be read. first_seq, last_seq: what a stream lost by it, 0 where that is not known."""
+
+    text: str
+    stream: str = ""
+    first_seq: int = 0
+    last_seq: int = 0
+
+
+class Recovery:
+    """One opening of a directory. `replay` fills a store; after that the other attributes say where the log goes on."""
+
+    def __init__(self, directory: str) -> None:
+        self.directory = directory
+        self.damage: list[Damage] = []
+        self.uuid = b""
+        self.segments = self._list()
+        self.checkpoint, self.place = self._read_checkpoint()
+        self._heads: dict[int, tuple[int, bytes, int, int] | None] = {}
+        for segment in self.segments:
+            with open(self._path(segment), "rb") as file:
+                head = parse_head(file.read(HEAD_BYTES))
+            if head is not None and head[0] != segment:
+                head = None
+            self._heads[segment] = head
+            if head is not None:
+                self.uuid = head[1]
+        self.uuid = self.uuid or os.urandom(16)
+        newest = max(self.segments, default=0)
+        self.next_segment = max(newest, segment_of(max(self.place - 1, 0))) + 1
+        self.last_segment = newest
+        self.last_bytes = self.segments.get(newest, 0)
+        self._erasures: dict[int, Record] | None = None
+        self._dropped: list[int] = []
+        self._ends: dict[int, tuple[int, int]] = {}
+        self._by_number: dict[int, FileStream] = {}
+        self._suspect: set[int] = set()  # streams not heard of since the last damage
+
+    def _path(self, segment: int) -> str:
+        return os.path.join(self.directory, f"{segment:08d}.seg")
+
+    def _list(self) -> dict[int, int]:
+        """The segments, and how many bytes their files have."""
+        found: dict[int, int] = {}
+        spares = []
+        try:
+            for entry in sorted(os.scandir(self.directory), key=lambda entry: entry.name):
+                if re.fullmatch(r"\d{8,}\.seg", entry.name):
+                    found[int(entry.name[:-4])] = entry.stat().st_size
+                elif entry.name.startswith("spare-"):
+                    spares.append(entry.name)
+                elif entry.name.startswith("coming"):
+                    Path(entry.path).unlink()
+            for number, name in enumerate(spares, 1):
+                os.rename(os.path.join(self.directory, name), os.path.join(self.directory, f"spare-{number:08d}"))
+        except OSError as error:
+            raise StoreError(f"{self.directory}: {error.strerror}") from error
+        self.spares = len(spares)
+        return dict(sorted(found.items()))
+
+    # The checkpoint
+
+    def _read_checkpoint(self) -> tuple[list[Record], int]:
+        best: tuple[list[Record], int] = ([], 0)
+        unreadable = []
+        for name in CHECKPOINTS:
+            try:
+                data = Path(self.directory, name).read_bytes()
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                unreadable.append(f"{name}: {error.strerror}")
+                continue
+            found = parse_checkpoint(data)
+            if found is None:
+                unreadable.append(f"{name} is damaged")
+            elif found[1] > best[1]:
+                best = found
+        for text in unreadable:
+            rest = "" if best[1] else "; messages that were removed may be there again"
+            self.damage.append(Damage(text + rest))
+        return best
+
+    # The log
+
+    def replay(self, store: FileStore) -> None:
+        """Make the streams of a store as they were."""
+        self._by_number = store.by_number
+        live = self._replay_checkpoint(store)
+        for segment in self._missing():
+            self.damage.append(Damage(f"segment {segment} is missing"))
+        self._replay_live(live)
+        before = segment_of(self.place)
+        for segment in [number for number in self.segments if number >= before]:
+            if segment > before + 1 and segment - 1 not in self.segments:
+                if self.was_synced(before + 1, 0):
+                    self._suspect = set(self._by_number)
+                else:
+                    self._cut(before + 1, 0)
+            if segment not in self.segments:
+                break
+            for record in self.records(segment, report=True):
+                if record.place >= self.place:
+                    self._again(store, record)
+            before = segment
+        for stream in self._by_number.values():
+            stream.quiet = False
+            if not stream.key:
+                text = f"the configuration of stream {stream.number} is lost; its {stream.state.msgs} messages are kept"
+                self.damage.append(Damage(text))
+
+    def _missing(self) -> list[int]:
+        """Segments that must be there and are not."""
+        needed = {record.seq for record in self.checkpoint if record.kind == SEGMENT}
+        if offset_of(self.place):
+            needed.add(segment_of(self.place))
+        for segment in self.segments:
+            if segment - 1 > segment_of(self.place) and self.was_synced(segment - 1, 0):
+                needed.add(segment - 1)
+        return sorted(needed - set(self.segments))
+
+    def _replay_checkpoint(self, store: FileStore) -> dict[int, list[tuple[int, int]]]:
+        """Everything but the messages; returns the runs of live sequences by stream."""
+        live: dict[int, list[tuple[int, int]]] = {}
+        for record in self.checkpoint:
+            if record.kind == LIVE:
+                live.setdefault(record.stream, []).extend(parse_ranges(record.payload))
+                self._ends[record.stream] = record.seq, record.time_ns
+            elif record.kind == END:
+                store.next_number = max(store.next_number, record.stream)
+            elif record.kind != SEGMENT:
+                self._again(store, record)
+        return live
+
+    def _replay_live(self, live: dict[int, list[tuple[int, int]]]) -> None:
+        """Find the messages the checkpoint knows of."""
+        wanted = {number: Runs(runs) for number, runs in live.items()}
+        found: dict[int, dict[int, Record]] = {number: {} for number in live}
+        for segment in list(self.segments):
+            below = segment <= segment_of(self.place)
+            if not below and all(len(found[number]) == wanted[number].count for number in live):
+                break  # else a copy of what was not found may lie further on
+            for record in self.records(segment, report=segment < segment_of(self.place)):
+                if below and record.place >= self.place:
+                    break
+                if record.kind in (MESSAGE, RELOCATED) and record.stream in wanted:
+                    if wanted[record.stream].has(record.seq):
+                        found[record.stream][record.seq] = record
+        for number, messages in found.items():
+            stream = self._by_number[number]
+            for seq in sorted(messages):
+                stream.restore(messages[seq])
+            stream.resume(*self._ends[number])
+            for first, last in wanted[number].without(messages):
+                text = f"stream {stream.key!r} lost messages {first} to {last}"
+                self.damage.append(Damage(text, stream.key, first, last))
+
+    def _again(self, store: FileStore, record: Record) -> None:
+        """Do again what a record says."""
+        kind = record.kind
+        stream = store.by_number.get(record.stream)
+        if kind == STREAM:
+            key = record.subject.decode()
+            if stream is None:
+                stream = store.admit(record.stream, key, record.seq or 1)
+            elif not stream.key:
+                store.name(stream, key)
+            stream.config = record.payload
+            stream.set_limits(parse_limits(record.header))
+            return
+        if kind == STREAM_DELETED:
+            if stream is not None:
+                store.dismiss(stream)
+            return
+        if stream is None:
+            if kind not in (MESSAGE, RELOCATED):
+                return
+            stream = store.admit(record.stream, "", record.seq)
+        if kind == MESSAGE:
+            if record.seq > stream.last_seq:
+                self._gap(stream, record.seq)
+                stream.replay(record)
+        elif kind == RELOCATED:
+            if stream.place(record.seq) >= 0:
+                stream.move(record.seq, record.place)
+            elif record.seq > stream.last_seq:
+                stream.replay(record)
+        else:
+            redo(stream, record)
+
+    def _gap(self, stream: FileStream, seq: int) -> None:
+        """Say what a stream lost, where bytes could not be read since it was last heard of."""
+        if stream.number not in self._suspect:
+            return
+        self._suspect.discard(stream.number)
+        if seq > stream.last_seq + 1:
+            first, last = stream.last_seq + 1, seq - 1
+            text = f"stream {stream.key!r} lost messages {first} to {last}, or had none there"
+            self.damage.append(Damage(text, stream.key, first, last))
+
+    def finish(self) -> None:
+        """Have on disk what was found: the log cut where it is torn, what was never synced gone, the rest synced."""
+        for segment in self._dropped:
+            os.unlink(self._path(segment))
+        for segment in self.segments:
+            if segment < segment_of(self.place):
+                continue
+            fd = os.open(self._path(segment), os.O_RDWR | os.O_CLOEXEC)
+            try:
+                if segment == self.last_segment and self.last_bytes < os.fstat(fd).st_size:
+                    os.ftruncate(fd, self.last_bytes)
+                os.fsync(fd)
+            finally:
+                os.close(fd)
+        fd = os.open(self.directory, os.O_RDONLY)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+    # Reading segments
+
+    def records(self, segment: int, *, report: bool) -> Iterator[Record]:
+        """The records of a segment in their order. Cuts the log where it is torn."""
+        data = self._map(segment)
+        end = self._end(segment, len(data))
+        stop = min(end, len(data))
+        at = HEAD_BYTES
+        if self._heads[segment] is None:
+            if not self.was_synced(segment, 0):
+                self._cut(segment, 0)
+                return
+            self._lost(segment, 0, min(stop, HEAD_BYTES), report)
+        while at < stop:
+            record = parse_record(data, at, place_of(segment, at))
+            if record is not None:
+                yield record
+                at += record.size
+                continue
+            record = self._erased().get(place_of(segment, at))
+            if record is not None:
+                yield record
+                at += record.size
+                continue
+            if not self.was_synced(segment, at):
+                self._cut(segment, at)
+                return
+            following = next_record(data, at + 1, stop, segment)
+            self._lost(segment, at, stop if following < 0 else following, report)
+            at = stop if following < 0 else following
+        if end > stop:
+            if not self.was_synced(segment, stop):
+                self._cut(segment, stop)
+                return
+            self._lost(segment, stop, end, report)
+        if segment == self.last_segment:
+            self.last_bytes = at
+
+    def _end(self, segment: int, size: int) -> int:
+        """How far a segment was written, as the one behind it says."""
+        for head in self._heads.values():
+            if head is not None and head[2] == segment:
+                return head[3]
+        if segment == segment_of(self.place):
+            return max(size, offset_of(self.place))
+        return size
+
+    def was_synced(self, segment: int, at: int) -> bool:
+        """Does something say that the bytes there had been on disk?"""
+        place = place_of(segment, at)
+        if place < self.place:
+            return True
+        return any(record.watermark > place for record in self._valid(segment, at + 1))
+
+    def _valid(self, segment: int, at: int) -> Iterator[Record]:
+        """Every record that validates from there on, whatever lies between them."""
+        for number in list(self.segments):
+            if number < segment:
+                continue
+            data = self._map(number)
+            where = at if number == segment else HEAD_BYTES
+            while where >= 0:
+                record = parse_record(data, where, place_of(number, where))
+                if record is not None:
+                    yield record
+                    where += record.size
+                else:
+                    where = next_record(data, where, len(data), number)
+
+    def _erased(self) -> dict[int, Record]:
+        """Messages whose bytes were being overwritten, as they are when that is done; by place."""
+        if self._erasures is None:
+            found = [parse_erasure(record) for record in self._valid(0, HEAD_BYTES) if record.kind == ERASED]
+            self._erasures = {record.place: record for record in found}
+        return self._erasures
+
+    def _lost(self, segment: int, at: int, end: int, report: bool) -> None:
+        if report:
+            self.damage.append(Damage(f"segment {segment}: bytes {at} to {end} are damaged"))
+        if segment >= segment_of(self.place):
+            self._suspect = set(self._by_number)
+
+    def _cut(self, segment: int, at: int) -> None:
+        """The log ends here; what lies behind was never on disk for certain."""
+        for later in [number for number in self.segments if number > segment or (number == segment and not at)]:
+            self._dropped.append(later)
+            del self.segments[later]
+        self.last_segment = max(self.segments, default=0)
+        if at and segment in self.segments:
+            self.last_bytes = self.segments[segment] = at
+        else:
+            self.last_bytes = self.segments.get(self.last_segment, 0)
+
+    def _map(self, segment: int) -> bytes | mmap.mmap:
+        try:
+            with open(self._path(segment), "rb") as file:
+                if os.fstat(file.fileno()).st_size < HEAD_BYTES:
+                    return file.read()
+                return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        except OSError as error:
+            text = f"segment {segment} cannot be read: {error.strerror}"
+            if all(damage.text != text for damage in self.damage):
+                self.damage.append(Damage(text))
+            return b""
+
+
+class Runs:
+    """A set of sequences, as runs."""
+
+    def __init__(self, runs: list[tuple[int, int]]) -> None:
+        self._firsts = [first for first, _ in runs]
+        self._lasts = [last for _, last in runs]
+        self.count = sum(last - first + 1 for first, last in runs)
+
+    def has(self, seq: int) -> bool:
+        at = bisect_right(self._firsts, seq) - 1
+        return at >= 0 and seq <= self._lasts[at]
+
+    def without(self, found: dict[int, Record]) -> list[tuple[int, int]]:
+        """Runs of what is in the set and was not found."""
+        if len(found) == self.count:
+            return []
+        runs = zip(self._firsts, self._lasts, strict=True)
+        return runs_of([seq for first, last in runs for seq in range(first, last + 1) if seq not in found])
+
+
+def next_record(data: bytes | mmap.mmap, at: int, end: int, segment: int) -> int:
+    """Where the next record that validates begins; -1 for none."""
+    for candidate in CANDIDATE.finditer(data, at, end):
+        if parse_record(data, candidate.start(), place_of(segment, candidate.start())) is not None:
+            return candidate.start()
+    return -1
+
+
+def parse_checkpoint(data: bytes) -> tuple[list[Record], int] | None:
+    """Its records and the place it stands for; None where it is not whole."""
+    records: list[Record] = []
+    at = 0
+    while at < len(data):
+        record = parse_record(data, at, 0)
+        if record is None:
+            return None
+        records.append(record)
+        at += record.size
+    if not records or records[-1].kind != END:
+        return None
+    return records, records[-1].seq
+
+
+def redo(stream: FileStream, record: Record) -> None:
+    """What a record that is no message does to its stream."""
+    kind, name = record.kind, record.subject.decode()
+    if kind == REMOVED:
+        stream.remove(in_runs(stream, record.payload))
+    elif kind == PURGED:
+        stream.purge(upto=record.seq)
+    elif kind == SKIPPED:
+        stream.skip(record.seq)
+    elif kind == LIMITED:
+        stream.set_limits(parse_limits(record.header))
+    elif kind == CONSUMER:
+        stream.consumer_configs[name] = record.payload
+    elif kind in (CONSUMER_DELTA, CONSUMER_STATE):
+        gone = in_runs(stream, record.header) if record.header else None
+        stream.save_consumer(name, record.payload, checkpoint=kind == CONSUMER_STATE, removed=gone)
+    elif kind == CONSUMER_FORGOTTEN:
+        stream.forget_consumer(name)
+    elif kind == CONSUMER_DELETED:
+        stream.forget_consumer(name)
+        stream.consumer_configs.pop(name, None)
+
+
+def in_runs(stream: FileStream, data: bytes) -> list[int]:
+    """The sequences of rendered ranges that a stream has."""
+    return [seq for first, last in parse_ranges(data) for seq in range(first, last + 1) if stream.place(seq) >= 0]
