@@ -187,11 +187,9 @@ def test_an_edit_shows_what_changes_and_changes_it(inside: Inside) -> None:
     assert inside.ok("stream", "edit", "A", "--subjects", "a,b", "-f") == "No difference in configuration\n"
 
 
-def test_an_editor_makes_the_new_configuration(
-    inside: Inside, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_editor_makes_the_new_configuration(inside: Inside, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     inside.ok("stream", "add", "A", "--subjects", "a", "--defaults")
-    monkeypatch.setenv("EDITOR", "sed -i 's/\"max_msgs\": -1/\"max_msgs\": 3/'")
+    monkeypatch.setenv("EDITOR", 'sed -i \'s/"max_msgs": -1/"max_msgs": 3/\'')
     monkeypatch.delenv("VISUAL", raising=False)
     inside.ok("stream", "edit", "A", "-i", "-f")
     assert inside.json("stream", "info", "A")["config"]["max_msgs"] == 3

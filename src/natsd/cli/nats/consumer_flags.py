@@ -205,8 +205,10 @@ def apply(config: Config, values: Config) -> Config:
     if "deliver_policy" in given:
         out.pop("opt_start_seq", None)
         out.pop("opt_start_time", None)
-    out |= given
     if values.get("pull"):
+        if given.get("deliver_subject"):
+            raise click.UsageError("--pull and --target exclude each other")
         for key in ("deliver_subject", "deliver_group", "idle_heartbeat", "flow_control"):
             out.pop(key, None)
+    out |= given
     return {key: value for key, value in out.items() if value is not None}
