@@ -57,8 +57,11 @@ def test_schedules_are_headers(orders: Inside) -> None:
 def test_a_stream_is_read_from_its_first_message(orders: Inside) -> None:
     result = orders.run("sub", "--stream", "ORDERS", "--terminate-at-end")
     assert result.err == "Subscribing to subject > from first received message\n"
-    first = r"\[#1\] Received JetStream message: stream: ORDERS seq: 1 / pending: 3 / subject: orders.1 / time: 20.*\nm1\n\n"
-    assert re.match(first, result.out) and result.out.count("Received") == 4
+    where = r"stream: ORDERS seq: 1 / pending: 3 / subject: orders.1 / time: 20.*"
+    assert (
+        re.match(rf"\[#1\] Received JetStream message: {where}\nm1\n\n", result.out)
+        and result.out.count("Received") == 4
+    )
     assert orders.ok("sub", "orders.0", "--all", "-T", "--raw") == "m2\nm4\n"
 
 
