@@ -63,6 +63,7 @@ class FakeServer:
         self.started = START_NS
         self.running = True
         self.lame = False
+        self.storage = None
 
     def connect(self, cid: int, **known: Any) -> FakeConnection:
         connection = FakeConnection(cid, **known)

@@ -32,7 +32,7 @@ EPHEMERAL_IDLE_NS = 5 * SECOND_NS
 
 class Consumer:
     """One consumer of one stream. created_ns, delivered_ns, acked_ns: wall clock. pull is None where it pushes, and
-    push where it does not. idle_ns: how long it may be unused, 0 for ever.
+    push where it does not. idle_ns: how long it may be unused, 0 for ever. begun: whether it may deliver.
     """
 
     __slots__ = (
@@ -48,6 +48,7 @@ class Consumer:
         "_wait_timer",
         "ack_prefix",
         "acked_ns",
+        "begun",
         "closed",
         "config",
         "created_ns",
@@ -75,6 +76,7 @@ class Consumer:
         self.name = config.durable_name or config.name
         self.created_ns = created_ns
         self.closed = False
+        self.begun = False
         self.delivered_ns = self.acked_ns = 0
         self.ack_prefix = b"$JS.ACK.%b.%b." % (stream.name.encode(), self.name.encode())
         self.persistent = stream.config.storage == "file" and not config.mem_storage and not config.direct
@@ -138,6 +140,11 @@ class Consumer:
         elif self.idle_ns:
             self._arm_idle(self.idle_ns)
         self.save()
+
+    def begin(self) -> None:
+        """Deliver from now on: whoever asked for a new one has heard that it is there."""
+        self.begun = True
+        self.pump()
 
     def close(self) -> None:
         """Stop; what is stored stays."""

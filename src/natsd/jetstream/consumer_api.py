@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from natsd.jetstream.consumer import Consumer
-from natsd.jetstream.consumer_check import is_group
+from natsd.jetstream.consumer_check import check_dates, is_group
 from natsd.jetstream.consumer_config import CreateRequest, stamp_level
 from natsd.jetstream.consumer_create import add_consumer, change_consumer
 from natsd.jetstream.consumer_info import info as tell
@@ -47,7 +47,7 @@ class ResetRequest(Record):
 
 def create_unnamed(request: ApiRequest) -> dict[str, Any] | None:
     """CONSUMER.CREATE.<stream>: an ephemeral one, whose name may stand in the body."""
-    body = request.decode(CreateRequest)
+    body = _decode_create(request)
     _check_stream(request, body)
     _check_path(body.config.name)
     if body.config.durable_name:
@@ -57,7 +57,7 @@ def create_unnamed(request: ApiRequest) -> dict[str, Any] | None:
 
 def create_named(request: ApiRequest) -> dict[str, Any] | None:
     """CONSUMER.CREATE.<stream>.<consumer>, with a filter behind it or not."""
-    body = request.decode(CreateRequest)
+    body = _decode_create(request)
     config = body.config
     _check_stream(request, body)
     name = request.tokens[1]
@@ -75,7 +75,7 @@ def create_named(request: ApiRequest) -> dict[str, Any] | None:
 
 def create_durable(request: ApiRequest) -> dict[str, Any] | None:
     """CONSUMER.DURABLE.CREATE.<stream>.<consumer>."""
-    body = request.decode(CreateRequest)
+    body = _decode_create(request)
     config = body.config
     if len(request.tokens) != 2:
         raise ApiError("CONSUMER_DURABLE_NAME_NOT_IN_SUBJECT")
@@ -88,6 +88,12 @@ def create_durable(request: ApiRequest) -> dict[str, Any] | None:
         raise ApiError("CONSUMER_DURABLE_NAME_NOT_MATCH_SUBJECT")
     config.name = name
     return _create(request, body)
+
+
+def _decode_create(request: ApiRequest) -> CreateRequest:
+    body = request.decode(CreateRequest)
+    check_dates(body.config)
+    return body
 
 
 def _check_stream(request: ApiRequest, body: CreateRequest) -> None:
@@ -116,7 +122,7 @@ def _create(request: ApiRequest, body: CreateRequest) -> dict[str, Any] | None:
         request.answer(tell(consumer))
         if new and consumer.is_paused:
             consumer.events.paused()
-        consumer.pump()
+        consumer.begin()
 
     stream.when_durable(answer)
     return None
@@ -251,12 +257,14 @@ def step_down(request: ApiRequest) -> dict[str, Any]:
 
 
 def next_message(request: ApiRequest) -> dict[str, Any] | None:
-    """A request for messages; a consumer that is not there does not answer."""
+    """A request for messages; where there is no consumer it is as if nobody had subscribed."""
     if request.reply:
         stream = request.home.streams.get(request.tokens[0])
         consumer = None if stream is None else stream.consumers.get(request.tokens[1])
         if isinstance(consumer, Consumer):
             take_request(consumer, request.reply, request.payload)
+        else:
+            request.home.consumers.nobody(request.reply)
     return None
 
 

@@ -78,6 +78,8 @@ def fill_in(config: ConsumerConfig, stream: StreamConfig, limits: ServerLimits, 
         if pedantic and wrong:
             raise ApiError("PEDANTIC", err=text)
 
+    if config.deliver_policy == "undefined":
+        config.deliver_policy = "all"
     if config.max_deliver == 0 or config.max_deliver < -1:
         insist(config.max_deliver < -1, "max_deliver must be set to -1")
         config.max_deliver = -1
@@ -252,6 +254,7 @@ def _overlap(filters: list[bytes]) -> bool:
 
 _STARTS = {
     "all": "all",
+    "undefined": "all",
     "last": "last",
     "last_per_subject": "last per subject",
     "new": "new",

@@ -12,7 +12,7 @@ import msgspec
 from natsd.jetstream.dates import NO_DATE_NS, parse_date
 from natsd.jetstream.stream_config import Record
 
-DeliverPolicy = Literal["all", "last", "new", "by_start_sequence", "by_start_time", "last_per_subject"]
+DeliverPolicy = Literal["all", "undefined", "last", "new", "by_start_sequence", "by_start_time", "last_per_subject"]
 AckPolicy = Literal["none", "all", "explicit", "flow_control"]
 ReplayPolicy = Literal["instant", "original"]
 PriorityPolicy = Literal["none", "overflow", "pinned_client", "prioritized"]

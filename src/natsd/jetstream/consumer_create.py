@@ -11,7 +11,6 @@ from natsd.jetstream.consumer_check import (
     MAX_NAME,
     ServerLimits,
     check,
-    check_dates,
     check_update,
     fill_in,
     is_name,
@@ -39,9 +38,11 @@ class Saved(msgspec.Struct):
 def add_consumer(
     stream: Stream, config: ConsumerConfig, action: str = "", *, pedantic: bool = False
 ) -> tuple[Consumer, bool]:
-    """The consumer that `config` describes, and whether it is new. A new one does nothing until its `pump`."""
+    """The consumer that `config` describes, and whether it is new. A new one delivers nothing until its `begin`.
+
+    The dates of `config` are known to be dates.
+    """
     limits = _limits(stream.home)
-    check_dates(config)
     fill_in(config, stream.config, limits, pedantic)
     check(config, stream.config, limits)
     name = config.durable_name or config.name
@@ -156,3 +157,4 @@ def restore_consumers(stream: Stream) -> None:
             continue
         stream.add_consumer(consumer)
         consumer.start()
+        consumer.begin()

@@ -131,7 +131,7 @@ class Delivery:
     def run(self) -> None:
         """Deliver what can be delivered now. Safe to call at any time."""
         consumer = self._consumer
-        if self._running or consumer.closed:
+        if self._running or consumer.closed or not consumer.begun:
             return
         self._running = True
         try:

@@ -36,6 +36,13 @@ def value_of(block: bytes, name: bytes) -> bytes | None:
     return None if end < 0 else block[start:end].lstrip(b" ")
 
 
+def name_from(block: bytes, start: bytes) -> bytes:
+    """The name of the first header that begins so, empty for none."""
+    at = block.find(b"\r\n" + start)
+    end = block.find(b":", at)
+    return block[at + 2 : end] if at >= 0 and end >= 0 else b""
+
+
 def without(block: bytes, name: bytes) -> bytes | None:
     """The block without a header; None where nothing is left of it."""
     at = block.find(b"\r\n" + name + b":")

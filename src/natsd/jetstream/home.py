@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from natsd.jetstream.commits import Commits
     from natsd.jetstream.jetstream import JetStream
     from natsd.jetstream.limits import AccountLimits
+    from natsd.jetstream.sourcing import Inflow
     from natsd.jetstream.stream import Stream
     from natsd.jetstream.stream_config import StreamConfig
     from natsd.kernel import Sublist
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
 class Home:
     """What every stream and consumer of an account is handed: time, subjects, store, voice.
 
-    used: bytes by kind of storage, kept by the streams. api_total, api_errors: requests so far.
+    inflows: mirrors and sources by the name of the stream they are filled from.
+    restoring: names of streams that come back from a backup. used: bytes by kind of storage, kept by the streams. api_total, api_errors: requests so far.
     """
 
     __slots__ = (
@@ -38,10 +40,12 @@ class Home:
         "chance",
         "clock",
         "consumers",
+        "inflows",
         "jetstream",
         "limits",
         "log",
         "name",
+        "restoring",
         "streams",
         "subjects",
         "sublist",
@@ -61,6 +65,8 @@ class Home:
         self.log: Log = jetstream.log
         self.streams: dict[str, Stream] = {}
         self.subjects = SubjectIndex()
+        self.restoring: set[str] = set()
+        self.inflows: dict[str, list[Inflow]] = {}
         self.used = {"file": 0, "memory": 0}
         self.api_total = 0
         self.api_errors = 0
@@ -102,6 +108,10 @@ class Home:
     def publish(self, subject: bytes, reply: bytes | None, header: bytes | None, payload: bytes) -> int:
         """Send a message of the server's own into the account; returns how many took it."""
         return self.sublist.publish(subject, reply, header, payload)
+
+    def send(self, subject: bytes, payload: bytes) -> None:
+        """The same, of a payload alone."""
+        self.sublist.publish(subject, None, None, payload)
 
     def advise(self, subject: str, kind: str, event: dict[str, Any]) -> None:
         """Publish an advisory, where somebody listens; see Advisories.publish."""

@@ -11,7 +11,7 @@ from natsd.jetstream.home import Home
 from natsd.jetstream.limits import AccountLimits, ServerLimits
 from natsd.jetstream.stream import Stream
 from natsd.jetstream.stream_check import dynamic_metadata
-from natsd.jetstream.stream_config import load_config
+from natsd.jetstream.stream_config import is_unfinished, load_config
 
 if TYPE_CHECKING:
     from natsd.accounts.account import Account
@@ -83,16 +83,22 @@ class JetStream:
             home.close()
 
     def _recover(self, home: Home) -> None:
-        prefix = home.name + "/"
-        names = [key for key in self._found if key.startswith(prefix)]
+        names = [key for key in self._found if key.rpartition("/")[0] == home.name]
         for key in names:
             saved, store = self._found.pop(key)
+            if is_unfinished(saved):
+                self.log.warn(f"The restore of stream {key!r} was never finished: it is thrown away")
+                self._commits["file"].store.delete(key)
+                continue
             config, created_ns = load_config(saved)
             stream = Stream(home, config, store, created_ns)
             home.streams[config.name] = stream
             home.subjects.add(config.name, config.subjects)
         for stream in list(home.streams.values()):
+            # Those that are filled from it come first or later: either way they see what it has.
             stream.open(recovering=True)
+            for reader in list(stream.inflow_readers):
+                reader.pump()
             restore_consumers(stream)
             state = stream.store.state
             self.log.notice(f"  Restored {state.msgs:,} messages for stream '{home.name} > {stream.name}'")

@@ -173,7 +173,33 @@ class Publishing:
         except ApiError as error:
             self._refuse(message, error)
 
-    def _consider(self, message: Message) -> None:
+    def store_sourced(self, message: Message) -> None:
+        """Store a message that another stream has. Raises ApiError."""
+        self._consider(message, sourced=True)
+
+    def store_mirrored(self, seq: int, message: Message, time_ns: int) -> None:
+        """Store a message as another stream has it. Raises ApiError."""
+        subject, _, header, payload = message
+        stream = self._stream
+        store = stream.store
+        self._check_size(subject, header, payload)
+        ttl_s = 0
+        if header is not None and stream.config.allow_msg_ttl:
+            ttl_s, header = self._ttl_of(header)
+        if ttl_s:
+            expires_ns = 0 if ttl_s == NEVER else time_ns + ttl_s * SECOND_NS
+            if seq > store.last_seq + 1:
+                store.skip(seq - 1)
+            store.append_ttl((subject, None, header, payload), time_ns, expires_ns)
+            if expires_ns:
+                stream.expiry.note(expires_ns)
+        else:
+            store.append_at(seq, (subject, None, header, payload), time_ns)
+        if stream.config.max_age > 0:
+            stream.expiry.on_stored(time_ns)
+        stream.last_msg_id = self.id_of(header)
+
+    def _consider(self, message: Message, *, sourced: bool = False) -> None:
         stream = self._stream
         config, store = stream.config, stream.store
         subject, reply, header, payload = message
@@ -185,8 +211,9 @@ class Publishing:
         if header is not None and headers.PREFIX in header:
             header = headers.without(header, headers.REQUEST_INFO)
         if header is not None and headers.PREFIX in header:
-            self._check_expectations(subject, header)
-            if headers.value_of(header, headers.STREAM_SOURCE):
+            if not sourced:
+                self._check_expectations(subject, header)
+            if not sourced and headers.value_of(header, headers.STREAM_SOURCE):
                 raise ApiError("MESSAGE_SOURCE_HDR_NOT_ALLOWED")
             msg_id = headers.value_of(header, headers.MSG_ID) or b""
             if msg_id:
@@ -198,12 +225,10 @@ class Publishing:
             expected = headers.value_of(header, headers.EXPECTED_LAST_MSG_ID)
             if expected and expected != stream.last_msg_id:
                 raise ApiError("STREAM_WRONG_LAST_MSG_ID", id=stream.last_msg_id.decode("utf-8", "replace"))
-            rollup = self._rollup_of(header)
+            rollup = self._rollup_of(header, sourced)
         self._check_size(subject, header, payload)
         now = stream.now_ns()
-        if config.retention == "interest" and not any(
-            consumer.wants(subject) for consumer in stream.consumers.values()
-        ):
+        if config.retention == "interest" and not self._is_wanted(subject):
             self._skip(message, msg_id, now)
             return
         if header is not None:
@@ -221,6 +246,12 @@ class Publishing:
         if again is not None and is_valid_literal(again):
             self._publish_again(again, subject, header, payload, seq, now, last)
         self._acknowledge([message], 0, 1, seq)
+
+    def _is_wanted(self, subject: bytes) -> bool:
+        stream = self._stream
+        return any(consumer.wants(subject) for consumer in stream.consumers.values()) or any(
+            reader.wants(subject) for reader in stream.inflow_readers
+        )
 
     def _check_expectations(self, subject: bytes, header: bytes) -> None:
         stream = self._stream
@@ -257,12 +288,14 @@ class Publishing:
         except ApiError:
             return False
 
-    def _rollup_of(self, header: bytes) -> bytes:
+    def _rollup_of(self, header: bytes, sourced: bool) -> bytes:
         rollup = headers.value_of(header, headers.ROLLUP)
         if not rollup:
             return b""
         config = self._stream.config
         if not config.allow_rollup_hdrs or config.deny_purge:
+            if sourced:
+                return b""
             raise ApiError("STREAM_ROLLUP_FAILED", err="rollup not permitted")
         if rollup not in (b"sub", b"all"):
             shown = msgspec.json.encode(rollup.decode("utf-8", "replace")).decode()
@@ -363,7 +396,7 @@ def parse_ttl(value: bytes) -> int:
     text = value.decode("utf-8", "replace")
     if text.lower() == "never":
         return NEVER
-    if text.isascii() and text.isdigit():
+    if text.isascii() and text.isdigit() and text != "0":
         return min(int(text), 1 << 32) if len(text) < 20 else 1 << 32
     try:
         ns = parse_duration(text)

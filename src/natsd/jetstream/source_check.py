@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from natsd.jetstream.errors import ApiError
+from natsd.jetstream.sourcing import inflow_name
 from natsd.subjects.match import collide, is_subset
 from natsd.subjects.transform import Transform, TransformError
 from natsd.subjects.valid import is_valid, is_valid_literal
@@ -53,22 +54,6 @@ def check_inflows(config: StreamConfig, home: Home, pedantic: bool) -> None:
             raise ApiError("STREAM_INVALID_CONFIG", err=text)
         if collide(prefix.encode(), b"$JS.API"):
             raise ApiError("STREAM_EXTERNAL_API_OVERLAP", prefix=prefix, subject="$JS.API")
-
-
-def inflow_name(source: Source) -> str:
-    """What tells one source of a stream from another: as `Nats-Stream-Source` names it, but for the blanks."""
-    return " ".join((source.name, external_name(source), *filters_of(source)))
-
-
-def external_name(source: Source) -> str:
-    return f"{source.external.api}:{source.external.deliver}" if source.external is not None else ""
-
-
-def filters_of(source: Source) -> list[str]:
-    """`filter destination` of each transform, or the one filter."""
-    if source.subject_transforms:
-        return [f"{one.src or '>'} {one.dest or '>'}" for one in source.subject_transforms]
-    return [source.filter_subject or ">"]
 
 
 def _check_mirror(config: StreamConfig, mirror: Source, home: Home, pedantic: bool) -> None:

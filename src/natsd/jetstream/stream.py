@@ -62,6 +62,7 @@ class Stream:
     """One stream of an account.
 
     visible_seq: the highest sequence that is safe; consumers read up to it and no further. created_ns: wall clock.
+    inflows: what it is filled from; inflow_readers: what is filled from it.
     last_msg_id: of the last message, empty where it had none. purging: messages go because somebody said so.
     """
 
@@ -77,6 +78,7 @@ class Stream:
         "expiry",
         "holding",
         "home",
+        "inflow_readers",
         "inflows",
         "last_msg_id",
         "last_time_ns",
@@ -108,6 +110,7 @@ class Stream:
         self.publishing = Publishing(self)
         self.direct = Direct(self)
         self.inflows: list[sourcing.Inflow] = []
+        self.inflow_readers: list[sourcing.Inflow] = []
         self._subs: list[Subscription] = []
 
     def __repr__(self) -> str:
@@ -241,7 +244,7 @@ class Stream:
         """Messages up to `seq` are safe: consumers may see them."""
         if seq > self.visible_seq and not self.closed:
             self.visible_seq = seq
-            if self.consumers:
+            if self.watching or self.inflow_readers:
                 self.home.commits(self.config.storage).show(self)
 
     def tell_consumers(self) -> None:
@@ -249,6 +252,8 @@ class Stream:
         visible = self.visible_seq
         for consumer in list(self.watching):
             consumer.on_visible(visible)
+        for reader in list(self.inflow_readers):
+            reader.pump()
 
     def count_bytes(self) -> None:
         """Bring the account's usage up to date."""
@@ -316,19 +321,23 @@ class Stream:
         self.holding.pop(consumer, None)
         self.home.commits(self.config.storage).store.delete_consumer(self.key, name)
         if self.config.retention == "interest" and not self.closed:
-            self._drop_unneeded(consumer)
+            self._drop_what_nobody_needs()
 
-    def _drop_unneeded(self, consumer: StreamConsumer) -> None:
+    def _drop_what_nobody_needs(self) -> None:
         store = self.store
-        others = list(self.consumers.values())
-        unneeded, seq = [], store.first_seq
+        seqs, seq = [], store.first_seq
         while (message := store.next_match(seq, [])) is not None:
-            seq = message[0]
-            if not any(other.needs(seq) for other in others):
-                unneeded.append(seq)
-            seq += 1
-        if unneeded:
-            self.remove(unneeded)
+            seqs.append(message[0])
+            seq = message[0] + 1
+        self.drop_unneeded(seqs)
+
+    def drop_unneeded(self, seqs: list[int]) -> None:
+        """Remove those of some messages that no consumer needs; of a work queue, all of them."""
+        if self.config.retention == "interest":
+            others = list(self.consumers.values())
+            seqs = [seq for seq in seqs if not any(other.needs(seq) for other in others)]
+        if seqs and not self.closed:
+            self.remove(seqs)
 
     def on_acked(self, consumer: StreamConsumer, seqs: list[int]) -> list[int]:
         """Which of the messages that a consumer is done with nobody needs any more, and may go with its record.
@@ -416,5 +425,6 @@ def create_stream(home: Home, config: StreamConfig, *, first_seq: int = 0) -> St
     home.streams[config.name] = stream
     home.subjects.add(config.name, config.subjects)
     stream.open()
+    sourcing.on_created(stream)
     home.advisories.tell_of_stream(config.name, "create")
     return stream

@@ -46,6 +46,8 @@ def create(request: ApiRequest) -> dict[str, Any] | None:
     if given.mirror_direct and given.mirror is None:
         raise invalid("stream has no mirror but does have mirror direct")
     home = request.home
+    if given.name in home.restoring:
+        raise ApiError("STREAM_NAME_EXIST")
     stamp_level(given)
     most = home.limits.max_streams
     if 0 < most <= len([name for name in home.streams if name != given.name]):

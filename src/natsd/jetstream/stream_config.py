@@ -192,15 +192,24 @@ FIELDS = tuple(
 
 
 class Saved(msgspec.Struct):
-    """What the store keeps of a stream beside its messages. created: wall clock nanoseconds."""
+    """What the store keeps of a stream beside its messages. created: wall clock nanoseconds.
+
+    unfinished: it is being brought back from a backup.
+    """
 
     config: StreamConfig
     created: int
+    unfinished: bool = False
 
 
-def save_config(config: StreamConfig, created_ns: int) -> bytes:
+def save_config(config: StreamConfig, created_ns: int, *, unfinished: bool = False) -> bytes:
     """A configuration and when its stream was created, for the store."""
-    return msgspec.json.encode({"config": config.as_dict(), "created": created_ns})
+    return msgspec.json.encode({"config": config.as_dict(), "created": created_ns, "unfinished": unfinished})
+
+
+def is_unfinished(saved: bytes) -> bool:
+    """Whether `save_config` was told so. Raises msgspec.DecodeError."""
+    return msgspec.json.decode(saved, type=Saved).unfinished
 
 
 def load_config(saved: bytes) -> tuple[StreamConfig, int]:

@@ -32,6 +32,7 @@ ENDPOINTS = (
     ("/varz", "General"),
     ("/connz", "Connections"),
     ("/subsz", "Subscriptions"),
+    ("/jsz", "JetStream"),
     ("/healthz", "Health Probe"),
 )
 """What the index page links to."""
@@ -55,6 +56,7 @@ class Pages:
             "/connz": ("/connz", lambda query: self._json(200, connz(server, query), query)),
             "/subsz": ("/subsz", lambda query: self._json(200, subsz(server, query), query)),
             "/healthz": ("/healthz", self._healthz),
+            "/jsz": ("/jsz", self._jsz),
         }
         self._by_path["/subscriptionsz"] = self._by_path["/subsz"]
 
@@ -84,6 +86,11 @@ class Pages:
         elif "errors" in page:
             self._log.warn("Healthcheck failed: 1 errors")
         return self._json(status, page, query, indent="")
+
+    def _jsz(self, query: Query) -> Page:
+        from natsd.monitor.jsz import jsz
+
+        return self._json(200, jsz(self._server, query), query)
 
     def _json(self, status: int, document: Document, query: Query, indent: str = INDENT) -> Page:
         text = pieces(document, indent)

@@ -64,7 +64,7 @@ def varz(
         "leaf": {},
         "mqtt": {},
         "websocket": {},
-        "jetstream": {},
+        "jetstream": _jetstream(server),
         "tls_timeout": options.tls.timeout_s if options.tls is not None else 2.0,
         "write_deadline": to_ns(options.write_deadline_s),
         "start": date(started_ns),
@@ -103,3 +103,12 @@ def varz(
         "disk_io_wait_stats": {"waiters": 0, "waits": 0, "wait_time": 0, "max_wait_time": 0},
     }
     return page
+
+
+def _jetstream(server: ServerView) -> Document:
+    if server.storage is None:
+        return {}
+    from natsd.monitor.jsz import jetstream_part
+
+    part = jetstream_part(server.storage)
+    return {"config": part.pop("config"), "stats": server.storage.jetstream.stats(), **part}

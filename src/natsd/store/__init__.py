@@ -10,8 +10,9 @@ import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from natsd.store._plain_file import FileIndex
-    from natsd.store._plain_index import Cursor, Index
+    from natsd.store._plain_cursor import Cursor
+    from natsd.store._plain_file import FileIndex, Runs, replay_run, restore_run, survey
+    from natsd.store._plain_index import Index
     from natsd.store._plain_log import Log
     from natsd.store._plain_memory import MemoryIndex
 
@@ -26,7 +27,17 @@ else:
         except ImportError:
             FORM = "plain"
 
-_HOMES = {"Index": "index", "Cursor": "index", "MemoryIndex": "memory", "FileIndex": "file", "Log": "log"}
+_HOMES = {
+    "Index": "index",
+    "Cursor": "index",
+    "MemoryIndex": "memory",
+    "FileIndex": "file",
+    "Runs": "file",
+    "replay_run": "file",
+    "restore_run": "file",
+    "survey": "file",
+    "Log": "log",
+}
 
 
 def __getattr__(name: str) -> object:
@@ -44,4 +55,4 @@ def __getattr__(name: str) -> object:
     return value
 
 
-__all__ = ["FORM", "Cursor", "FileIndex", "Index", "Log", "MemoryIndex"]
+__all__ = ["FORM", "Cursor", "FileIndex", "Index", "Log", "MemoryIndex", "Runs", "replay_run", "restore_run", "survey"]

@@ -1,99 +1,28 @@
-# A stream's index, for stores that keep the bytes: they override put_message, get_message and drop_message.
+# A stream's index, for stores that keep the bytes: they override what the ledger says is theirs.
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
-from natsd.store._native_filter cimport Filter, Spot
-from natsd.store._native_pages cimport Entry, Pages
-from natsd.store._native_subjects cimport Patterns, Row, Subjects
+from natsd.store._native_deadlines cimport Deadlines
+from natsd.store._native_ledger cimport Ledger
+from natsd.store._native_subjects cimport Patterns
 
-cdef struct Run:  # the messages from a sequence on have one time, up to the next run
-    uint64_t seq
-    int64_t time_ns
-
-cdef struct Deadline:
-    int64_t time_ns
-    uint64_t seq
-
-cdef struct Found:
-    uint64_t seq
-    uint64_t position
-    uint32_t length
-    uint32_t subject
-
-cdef class Index:
-    cdef Pages pages
-    cdef Subjects subject_rows
-    cdef readonly uint32_t overhead, header_overhead
+cdef class Index(Ledger):
     cdef readonly int refusal
-    cdef public object on_removed, on_purged
     cdef public list expired
     cdef int64_t max_msgs, max_bytes, max_msgs_per_subject, max_age_ns
     cdef bint discard_new, discard_new_per_subject
-    cdef uint64_t first, last  # first: of a message there is, or one above last
-    cdef uint64_t msgs, bytes
-    cdef uint64_t removals  # so far; who holds what he found can see that something went
-    cdef bint idle  # the last cursor of some filter went without a word
-    cdef int64_t last_time_ns
-    cdef Run* runs
-    cdef size_t runs_head, runs_end, runs_capacity
-    cdef dict far
-    cdef dict filters  # by the key of their patterns
-    cdef Filter everything
-    cdef dict words  # literal subject -> filters that name it
-    cdef dict starts  # what stands before a wildcard -> (pattern, filter)
-    cdef Deadline* deadlines  # a heap
-    cdef size_t ndeadlines, deadlines_capacity
+    cdef Deadlines deadlines
     cdef uint64_t ageless  # below this sequence max_age ends nothing
-    cdef uint64_t* gone
-    cdef size_t ngone, gone_capacity
-
-    # A store's own. put_message: keep the bytes, say where. get_message: the tuple of the contract. drop_message: the
-    # bytes are needed no more; it runs amid a removal and may look at nothing of the index.
-    cdef uint64_t put_message(self, uint64_t seq, bytes subject, bytes header, bytes payload, int64_t time_ns) except? 0
-    cdef tuple get_message(self, uint64_t seq, uint64_t position, uint32_t length, bytes subject, object time_ns)
-    cdef int drop_message(self, uint64_t seq, uint64_t position, uint32_t length) except -1
 
     # For stores. add_message: know of a message that is kept already; its sequence is above all others, limits are not
-    # looked at. length: with flags.
+    # looked at. length: with flags. keep: one message and what the limits make of it; 0 where it is refused.
     cdef int add_message(self, uint64_t seq, const char* subject, size_t size, uint64_t position, uint32_t length,
                          int64_t time_ns) except -1
     cdef uint32_t length_of(self, size_t subject, size_t header, size_t payload) except? 0
-    cdef int64_t time_of(self, uint64_t seq) noexcept
-
-    cdef uint32_t row_of(self, bytes subject, const char* text, size_t size) except? 0
-    cdef int store(self, uint64_t seq, uint32_t row, uint64_t position, uint32_t length, int64_t time_ns) except -1
     cdef int keep(self, uint64_t seq, tuple message, int64_t time_ns, bint may_refuse) except -1
+
+    cdef void foresee(self, list batch, Py_ssize_t at) noexcept
     cdef bint refuses(self, bytes subject, uint32_t length) noexcept
     cdef int evict(self) except -1
-    cdef int cut(self, uint64_t seq) except -1
-    cdef int drop_row(self, uint32_t row) except -1
-    cdef uint64_t back_of(self, uint64_t seq, Entry* entry) except? 0
-    cdef uint64_t ahead_of(self, uint64_t seq, Entry* entry) except? 0
-    cdef int set_back(self, uint64_t seq, Entry* entry, uint64_t to) except -1
-    cdef int set_ahead(self, uint64_t seq, Entry* entry, uint64_t to) except -1
-    cdef void find_first(self) noexcept
-    cdef int note_gone(self, uint64_t seq) except -1
-    cdef int tell(self) except -1
-    cdef int tidy(self) except -1
     cdef int64_t expire_by_age(self, int64_t wall_ns) except? 0
     cdef list all_of(self, Patterns patterns)
-    cdef uint32_t find_row(self, bytes subject) noexcept
-    cdef uint64_t first_of(self, uint32_t number, uint64_t seq) except? 0
-    cdef size_t run_of(self, uint64_t seq) noexcept
-    cdef int clear(self) except -1
-    cdef int add_deadline(self, int64_t time_ns, uint64_t seq) except -1
-    cdef void drop_deadline(self) noexcept
-    cdef tuple message_at(self, uint64_t seq)
-    cdef list rows_of(self, Patterns patterns)
-    cdef uint64_t count_from(self, Filter wanted, uint64_t first) noexcept
-    cdef Filter filter_of(self, Patterns patterns)
-    cdef int forget_filter(self, Filter wanted) except -1
-    cdef int join_filters(self, uint32_t row, bytes subject) except -1
-
-cdef class Cursor:
-    cdef Index index
-    cdef Filter wanted
-    cdef Spot spot
-    cdef uint64_t hint  # the next message of its one subject, 0 where it is not known
-    cdef Py_ssize_t gather(self, uint64_t limit, Py_ssize_t most, uint64_t max_bytes, Found* found, bint* more) except -1
-    cdef int move(self, uint64_t seq) except -1

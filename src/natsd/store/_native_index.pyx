@@ -1,35 +1,36 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
-"""Native form of `_plain_index`: the same surface, which states the rules.
-
-No address of a place or a row is used after something was added or removed. Between finding messages and making objects
-of them nothing is held: making objects may run anything.
+"""Native form of `_plain_index`: the same surface, which states the rules. What it adds to the ledger are limits,
+expiry and answers to questions.
 """
 
 cimport cython
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
-from libc.stdlib cimport calloc, free, malloc, qsort, realloc
-from libc.string cimport memmove
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from libc.stdlib cimport calloc, free
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_GET_SIZE
 from cpython.list cimport PyList_GET_SIZE
 from cpython.object cimport PyObject
 from cpython.tuple cimport PyTuple_CheckExact, PyTuple_GET_SIZE
 
-from natsd.store._native_filter cimport Filter, filter_appended, filter_removed, has_row, RECENT
+from natsd.store._native_deadlines cimport deadlines_add, deadlines_drop, deadlines_free, deadlines_keep
+from natsd.store._native_filter cimport Filter, has_row
+from natsd.store._native_ledger cimport Ledger
 from natsd.store._native_pages cimport (
-    Entry, FAR, HEADED, LASTING, LENGTH, NOBODY, PAGE_BITS, Page, Pages, Place, entry_in, entry_of, page_of, pages_cut,
-    pages_free, pages_put, walk_back, walk_from, walk_on
+    Entry, FAR, HEADED, LASTING, LENGTH, NOBODY, Page, Pages, Place, entry_of, natsd_fetch, page_of, walk_back,
+    walk_from, walk_on
 )
-from natsd.store._native_subjects cimport (
-    Patterns, Row, natsd_hash, pattern_matches, row_filter, row_join, row_leave, start_of, subjects_add,
-    subjects_begin, subjects_drop, subjects_find, subjects_free
-)
+from natsd.store._native_subjects cimport Patterns, Row, Subjects, natsd_hash, subjects_find
 
+from natsd.store._native_cursor import Cursor
 from natsd.store.contract import REFUSED_BYTES, REFUSED_MSGS, REFUSED_PER_SUBJECT, State
 
+cdef extern from "Python.h":
+    PyObject* PyList_GET_ITEM(object items, Py_ssize_t at)  # borrowed
+    PyObject* PyTuple_GET_ITEM(object items, Py_ssize_t at)
+
 cdef enum:
-    TOLD_AT_ONCE = 65536  # removed sequences in one call of on_removed
+    AHEAD = 16  # messages that are looked at together before they are stored
+    MANY_SUBJECTS = 512  # from here on their rows are not at hand
     EXPIRED_AT_ONCE = 65536  # messages that one call of expire removes
-    STEPS = 256  # back along a subject before all messages are looked through
 
 cdef int BY_MSGS = REFUSED_MSGS
 cdef int BY_BYTES = REFUSED_BYTES
@@ -41,18 +42,18 @@ cdef int BY_SUBJECT = REFUSED_PER_SUBJECT
 cdef class Chooser:
     """Which rows match, for one question: asked once per subject, or of a filter that knows."""
 
-    cdef Index index
+    cdef Ledger ledger
     cdef Patterns patterns
     cdef Filter known
     cdef uint8_t* answers  # 1 no, 2 yes
     cdef uint32_t n
 
-    def __init__(self, Index index not None, Patterns patterns not None):
-        self.index = index
+    def __init__(self, Ledger ledger not None, Patterns patterns not None):
+        self.ledger = ledger
         self.patterns = patterns
-        self.known = index.filters.get(patterns.key)
+        self.known = ledger.filters.get(patterns.key)
         if not patterns.everything and self.known is None:
-            self.n = index.subject_rows.nrows
+            self.n = ledger.subject_rows.nrows
             self.answers = <uint8_t*> calloc(self.n + 1, 1)
             if self.answers == NULL:
                 raise MemoryError("no memory to look through the subjects")
@@ -66,53 +67,22 @@ cdef class Chooser:
         if self.known is not None:
             return has_row(self.known, number)
         if self.answers[number] == 0:
-            self.answers[number] = 1 + self.patterns.matches(<bytes> self.index.subject_rows.rows[number].name)
+            self.answers[number] = 1 + self.patterns.matches(<bytes> self.ledger.subject_rows.rows[number].name)
         return self.answers[number] == 2
 
 
-cdef class Index:
+cdef class Index(Ledger):
     """The messages of one stream, without their bytes. The names of the contract mean here what they mean there.
 
     overhead, header_overhead: what a message, and its header, cost beside their bytes.
     """
 
-    def __cinit__(self, *args, **named):
-        subjects_begin(&self.subject_rows)
-
     def __init__(self, uint32_t overhead, uint32_t header_overhead=0, uint64_t first_seq=1):
-        if self.msgs or self.overhead:
-            raise ValueError("an index begins once")
-        if first_seq == 0:
-            raise ValueError("sequences begin at 1")
-        self.overhead = overhead
-        self.header_overhead = header_overhead
-        self.first = first_seq
-        self.last = first_seq - 1
+        Ledger.__init__(self, overhead, header_overhead, first_seq)
         self.expired = []
-        self.far = {}
-        self.filters = {}
-        self.words = {}
-        self.starts = {}
 
     def __dealloc__(self):
-        pages_free(&self.pages)
-        subjects_free(&self.subject_rows)
-        free(self.runs)
-        free(self.deadlines)
-        free(self.gone)
-
-    # -- what a store overrides
-
-    cdef uint64_t put_message(self, uint64_t seq, bytes subject, bytes header, bytes payload, int64_t time_ns) except? 0:
-        raise NotImplementedError("a store says where bytes are kept")
-
-    cdef tuple get_message(self, uint64_t seq, uint64_t position, uint32_t length, bytes subject, object time_ns):
-        raise NotImplementedError("a store says where bytes are kept")
-
-    cdef int drop_message(self, uint64_t seq, uint64_t position, uint32_t length) except -1:
-        return 0
-
-    # -- figures
+        deadlines_free(&self.deadlines)
 
     @property
     def state(self):
@@ -128,22 +98,6 @@ cdef class Index:
     @property
     def first_seq(self):
         return self.first
-
-    cdef size_t run_of(self, uint64_t seq) noexcept:
-        """The run that a message belongs to."""
-        cdef size_t low = self.runs_head, high = self.runs_end, at
-        if high > low and self.runs[high - 1].seq <= seq:
-            return high - 1
-        while low < high:
-            at = (low + high) >> 1
-            if self.runs[at].seq <= seq:
-                low = at + 1
-            else:
-                high = at
-        return low - 1
-
-    cdef int64_t time_of(self, uint64_t seq) noexcept:
-        return self.runs[self.run_of(seq)].time_ns
 
     # -- adding
 
@@ -183,6 +137,8 @@ cdef class Index:
             raise ValueError(f"a batch has no place {start}")
         try:
             while at < PyList_GET_SIZE(batch):
+                if (at - start) % AHEAD == 0 and self.subject_rows.nrows >= MANY_SUBJECTS:
+                    self.foresee(batch, at)
                 if not self.keep(self.last + 1, batch[at], time_ns, True):
                     break
                 at += 1
@@ -203,7 +159,7 @@ cdef class Index:
         if entry == NULL:
             return
         if expires_ns:
-            self.add_deadline(expires_ns, seq)
+            deadlines_add(&self.deadlines, expires_ns, seq)
         else:
             entry.length |= LASTING
 
@@ -267,17 +223,59 @@ cdef class Index:
                 self.refusal = BY_BYTES
         return self.refusal != 0
 
-    cdef uint32_t row_of(self, bytes subject, const char* text, size_t size) except? 0:
-        """The row of a subject, which may be new. subject: the same as an object, None where there is none yet."""
-        cdef uint64_t hash = natsd_hash(text, size, self.subject_rows.seed)
-        cdef uint32_t row = subjects_find(&self.subject_rows, text, size, hash)
-        if row == NOBODY:
-            if subject is None:
-                subject = PyBytes_FromStringAndSize(text, size)
-            row = subjects_add(&self.subject_rows, subject, hash)
-            if self.filters:
-                self.join_filters(row, subject)
-        return row
+    cdef void foresee(self, list batch, Py_ssize_t at) noexcept:
+        """Have what the next messages will touch fetched into the cache, all at once; nothing is changed."""
+        cdef uint64_t hashes[AHEAD]
+        cdef uint32_t rows[AHEAD]
+        cdef Py_ssize_t i, n = min(PyList_GET_SIZE(batch) - at, <Py_ssize_t> AHEAD)
+        cdef Subjects* subjects = &self.subject_rows
+        cdef Row* row
+        cdef PyObject* item
+        cdef PyObject* name
+        cdef Entry* entry
+        cdef Place place
+        for i in range(n):
+            hashes[i] = 0
+            item = PyList_GET_ITEM(batch, at + i)
+            if PyTuple_CheckExact(<object> item) and PyTuple_GET_SIZE(<object> item) == 4:
+                name = PyTuple_GET_ITEM(<object> item, 0)
+                if PyBytes_CheckExact(<object> name):
+                    hashes[i] = natsd_hash(
+                        PyBytes_AS_STRING(<object> name), PyBytes_GET_SIZE(<object> name), subjects.seed)
+            natsd_fetch(&subjects.slots[hashes[i] & subjects.mask])
+        for i in range(n):
+            at = hashes[i] & subjects.mask
+            while subjects.slots[at].row != NOBODY and subjects.slots[at].tag != <uint32_t> hashes[i]:
+                at = (at + 1) & subjects.mask
+            rows[i] = subjects.slots[at].row
+            if rows[i] != NOBODY:
+                row = &subjects.rows[rows[i]]
+                natsd_fetch(row)
+                natsd_fetch(&row.last)
+        for i in range(n):
+            if rows[i] != NOBODY:
+                row = &subjects.rows[rows[i]]
+                natsd_fetch(row.name)
+                natsd_fetch(probable(&self.pages, row.last))
+                if self.max_msgs_per_subject > 0 and row.first != row.last:
+                    natsd_fetch(probable(&self.pages, row.first))
+        if self.max_msgs_per_subject > 0:
+            for i in range(n):
+                if rows[i] != NOBODY:
+                    entry = probable(&self.pages, subjects.rows[rows[i]].first)
+                    if entry != NULL:
+                        self.fetch_message(entry.position)
+        if self.max_msgs > 0 and self.msgs + AHEAD > <uint64_t> self.max_msgs and not self.discard_new:
+            walk_from(&self.pages, &place, self.first)
+            for i in range(n):
+                entry = walk_on(&self.pages, &place)
+                if entry == NULL:
+                    break
+                rows[i] = entry.subject
+                natsd_fetch(&subjects.rows[rows[i]].count)
+                if entry.ahead and entry.ahead != FAR:
+                    natsd_fetch(probable(&self.pages, place.seq + entry.ahead))
+                self.fetch_message(entry.position)
 
     cdef int add_message(self, uint64_t seq, const char* subject, size_t size, uint64_t position, uint32_t length,
                          int64_t time_ns) except -1:
@@ -290,47 +288,6 @@ cdef class Index:
         self.add_message(seq, PyBytes_AS_STRING(name), PyBytes_GET_SIZE(name), position,
                          (length & LENGTH) | (HEADED if headed else 0), time_ns)
 
-    cdef int store(self, uint64_t seq, uint32_t number, uint64_t position, uint32_t length, int64_t time_ns) except -1:
-        cdef Row* row = &self.subject_rows.rows[number]
-        cdef Entry* entry
-        cdef Run* runs
-        cdef size_t capacity
-        cdef uint32_t i
-        if self.runs_end == self.runs_head or self.runs[self.runs_end - 1].time_ns != time_ns:
-            if self.runs_end == self.runs_capacity:
-                capacity = self.runs_capacity * 2 if self.runs_capacity else 4
-                runs = <Run*> realloc(self.runs, capacity * sizeof(Run))
-                if runs == NULL:
-                    raise MemoryError("no memory for the time of a message")
-                self.runs = runs
-                self.runs_capacity = capacity
-            self.runs[self.runs_end].seq = seq
-            self.runs[self.runs_end].time_ns = time_ns
-            self.runs_end += 1
-        entry = pages_put(&self.pages, seq)
-        entry.position = position
-        entry.length = length
-        entry.subject = number
-        entry.back = entry.ahead = 0
-        if row.count:
-            self.set_back(seq, entry, row.last)
-            self.set_ahead(row.last, entry_of(&self.pages, row.last), seq)
-        else:
-            row.first = seq
-        row.last = seq
-        row.count += 1
-        if self.msgs == 0:
-            self.first = seq
-        self.msgs += 1
-        self.bytes += length & LENGTH
-        self.last = seq
-        self.last_time_ns = time_ns
-        for i in range(row.nfilters):
-            filter_appended(<Filter> row_filter(row, i), seq)
-        if self.everything is not None:
-            filter_appended(self.everything, seq)
-        return 0
-
     cdef int evict(self) except -1:
         if self.discard_new:
             return 0
@@ -342,160 +299,17 @@ cdef class Index:
                 self.cut(self.first)
         return 0
 
-    # -- neighbours
-
-    cdef uint64_t back_of(self, uint64_t seq, Entry* entry) except? 0:
-        if entry.back == FAR:
-            return self.far[seq << 1]
-        return seq - entry.back if entry.back else 0
-
-    cdef uint64_t ahead_of(self, uint64_t seq, Entry* entry) except? 0:
-        if entry.ahead == FAR:
-            return self.far[seq << 1 | 1]
-        return seq + entry.ahead if entry.ahead else 0
-
-    cdef int set_back(self, uint64_t seq, Entry* entry, uint64_t to) except -1:
-        if entry.back == FAR:
-            del self.far[seq << 1]
-        if to and seq - to >= FAR:
-            self.far[seq << 1] = to
-            entry.back = FAR
-        else:
-            entry.back = <uint32_t> (seq - to) if to else 0
-        return 0
-
-    cdef int set_ahead(self, uint64_t seq, Entry* entry, uint64_t to) except -1:
-        if entry.ahead == FAR:
-            del self.far[seq << 1 | 1]
-        if to and to - seq >= FAR:
-            self.far[seq << 1 | 1] = to
-            entry.ahead = FAR
-        else:
-            entry.ahead = <uint32_t> (to - seq) if to else 0
-        return 0
-
     # -- removing
 
-    cdef int cut(self, uint64_t seq) except -1:
-        """Take a message out; 0 where there is none."""
-        cdef Page* page = page_of(&self.pages, seq)
-        cdef Entry* entry
-        cdef Row* row
-        cdef uint64_t back, ahead, position
-        cdef uint32_t number, length, i
-        if page == NULL:
-            return 0
-        entry = entry_in(page, seq)
-        if entry == NULL:
-            return 0
-        number, length, position = entry.subject, entry.length, entry.position
-        self.removals += 1
-        row = &self.subject_rows.rows[number]
-        back = self.back_of(seq, entry)
-        ahead = self.ahead_of(seq, entry)
-        if entry.back == FAR or entry.ahead == FAR:
-            self.set_back(seq, entry, 0)
-            self.set_ahead(seq, entry, 0)
-        if self.on_removed is not None:
-            self.note_gone(seq)
-        if back:
-            self.set_ahead(back, entry_of(&self.pages, back), ahead)
-        else:
-            row.first = ahead
-        if ahead:
-            self.set_back(ahead, entry_of(&self.pages, ahead), back)
-        else:
-            row.last = back
-        for i in range(row.nfilters):
-            filter_removed(<Filter> row_filter(row, i), seq)
-        if self.everything is not None:
-            filter_removed(self.everything, seq)
-        row.count -= 1
-        if row.count == 0:
-            self.drop_row(number)
-        self.msgs -= 1
-        self.bytes -= length & LENGTH
-        pages_cut(&self.pages, page, entry)
-        if seq == self.first:
-            self.find_first()
-        self.drop_message(seq, position, length)
-        return 1
-
-    cdef void find_first(self) noexcept:
-        cdef Place place
-        if self.msgs == 0:
-            self.first = self.last + 1
-            return
-        walk_from(&self.pages, &place, self.first + 1)
-        if walk_on(&self.pages, &place) != NULL:
-            self.first = place.seq
-
-    cdef int drop_row(self, uint32_t number) except -1:
-        cdef Row* row = &self.subject_rows.rows[number]
-        cdef uint32_t i
-        for i in range(row.nfilters):
-            (<Filter> row_filter(row, i)).dismiss(number)
-        subjects_drop(&self.subject_rows, number)
-        return 0
-
-    cdef int note_gone(self, uint64_t seq) except -1:
-        cdef size_t capacity
-        cdef uint64_t* gone
-        if self.ngone == self.gone_capacity:
-            capacity = self.gone_capacity * 2 if self.gone_capacity else 64
-            gone = <uint64_t*> realloc(self.gone, capacity * sizeof(uint64_t))
-            if gone == NULL:
-                raise MemoryError("no memory to tell what went")
-            self.gone = gone
-            self.gone_capacity = capacity
-        self.gone[self.ngone] = seq
-        self.ngone += 1
-        return 0
-
-    cdef int tell(self) except -1:
-        """Clear up after removals, then tell of them."""
-        cdef uint64_t* gone
-        cdef size_t n, i, at
-        self.tidy()
-        if self.ngone == 0:
-            return 0
-        gone, n = self.gone, self.ngone
-        self.gone = NULL
-        self.ngone = self.gone_capacity = 0
-        try:
-            for i in range(1, n):
-                if gone[i] < gone[i - 1]:
-                    qsort(gone, n, sizeof(uint64_t), by_number)
-                    break
-            at = 0
-            while at < n and self.on_removed is not None:
-                self.on_removed([gone[i] for i in range(at, min(at + TOLD_AT_ONCE, n))])
-                at += TOLD_AT_ONCE
-        finally:
-            if self.gone == NULL:
-                self.gone = gone
-                self.gone_capacity = n
-            else:
-                free(gone)
-        return 0
-
     cdef int tidy(self) except -1:
-        cdef size_t i, n = 0, left
-        while self.runs_end - self.runs_head > 1 and self.runs[self.runs_head + 1].seq <= self.first:
-            self.runs_head += 1
-        if self.runs_head > 64 and self.runs_head * 2 > self.runs_end:
-            self.runs_end -= self.runs_head
-            memmove(self.runs, self.runs + self.runs_head, self.runs_end * sizeof(Run))
-            self.runs_head = 0
-        if self.ndeadlines > 2 * self.msgs + 64:
-            for i in range(self.ndeadlines):
-                if entry_of(&self.pages, self.deadlines[i].seq) != NULL:
-                    self.deadlines[n] = self.deadlines[i]
+        cdef size_t i, n = 0
+        Ledger.tidy(self)
+        if self.deadlines.n > 2 * self.msgs + 64:
+            for i in range(self.deadlines.n):
+                if entry_of(&self.pages, self.deadlines.items[i].seq) != NULL:
+                    self.deadlines.items[n] = self.deadlines.items[i]
                     n += 1
-            left = self.ndeadlines = n
-            while left:
-                left -= 1
-                sift(self.deadlines, n, left)
+            deadlines_keep(&self.deadlines, n)
         return 0
 
     def remove(self, list seqs not None, *, bint erase=False):
@@ -538,44 +352,21 @@ cdef class Index:
             self.on_purged(self.first)
         return removed
 
-    cdef int clear(self) except -1:
-        """Take everything out."""
-        cdef Place place
-        cdef Entry* entry
-        cdef uint32_t row
-        cdef Filter wanted
-        walk_from(&self.pages, &place, 0)
-        entry = walk_on(&self.pages, &place)
-        while entry != NULL:
-            self.drop_message(place.seq, entry.position, entry.length)
-            entry = walk_on(&self.pages, &place)
-        pages_free(&self.pages)
-        for row in range(self.subject_rows.nrows):
-            if self.subject_rows.rows[row].name != NULL:
-                self.drop_row(row)
-        for wanted in self.filters.values():
-            wanted.forget_all()
-        self.far.clear()
-        self.removals += 1
-        self.msgs = self.bytes = 0
-        self.first = self.last + 1
-        return 0
-
     def expire(self, int64_t wall_ns):
         cdef int64_t due = 0, aged
         cdef uint64_t seq
         cdef Entry* entry
         self.expired = []
-        while self.ndeadlines:
-            seq = self.deadlines[0].seq
+        while self.deadlines.n:
+            seq = self.deadlines.items[0].seq
             entry = entry_of(&self.pages, seq)
             if entry != NULL:
-                if self.deadlines[0].time_ns > wall_ns or PyList_GET_SIZE(self.expired) >= EXPIRED_AT_ONCE:
-                    due = max(self.deadlines[0].time_ns, wall_ns)
+                if self.deadlines.items[0].time_ns > wall_ns or PyList_GET_SIZE(self.expired) >= EXPIRED_AT_ONCE:
+                    due = max(self.deadlines.items[0].time_ns, wall_ns)
                     break
                 self.expired.append((seq, <bytes> self.subject_rows.rows[entry.subject].name, True))
                 self.cut(seq)
-            self.drop_deadline()
+            deadlines_drop(&self.deadlines)
         if self.max_age_ns > 0:
             aged = self.expire_by_age(wall_ns)
             due = min(due, aged) if due and aged else due or aged
@@ -601,35 +392,6 @@ cdef class Index:
             self.cut(place.seq)
             self.ageless = place.seq + 1
 
-    cdef int add_deadline(self, int64_t time_ns, uint64_t seq) except -1:
-        cdef size_t capacity, at, up
-        cdef Deadline* deadlines
-        cdef Deadline fresh
-        if self.ndeadlines == self.deadlines_capacity:
-            capacity = self.deadlines_capacity * 2 if self.deadlines_capacity else 16
-            deadlines = <Deadline*> realloc(self.deadlines, capacity * sizeof(Deadline))
-            if deadlines == NULL:
-                raise MemoryError("no memory for the end of a message")
-            self.deadlines = deadlines
-            self.deadlines_capacity = capacity
-        fresh.time_ns = time_ns
-        fresh.seq = seq
-        at = self.ndeadlines
-        self.ndeadlines += 1
-        while at:
-            up = (at - 1) >> 1
-            if not sooner(&fresh, &self.deadlines[up]):
-                break
-            self.deadlines[at] = self.deadlines[up]
-            at = up
-        self.deadlines[at] = fresh
-        return 0
-
-    cdef void drop_deadline(self) noexcept:
-        self.ndeadlines -= 1
-        self.deadlines[0] = self.deadlines[self.ndeadlines]
-        sift(self.deadlines, self.ndeadlines, 0)
-
     def deleted(self, Py_ssize_t most=0):
         cdef list found = []
         cdef Place place
@@ -651,13 +413,6 @@ cdef class Index:
             expected = seq + 1
 
     # -- looking
-
-    cdef tuple message_at(self, uint64_t seq):
-        cdef Entry* entry = entry_of(&self.pages, seq)
-        if entry == NULL:
-            return None
-        return self.get_message(seq, entry.position, entry.length,
-                                <bytes> self.subject_rows.rows[entry.subject].name, self.time_of(seq))
 
     def load(self, uint64_t seq):
         return self.message_at(seq)
@@ -690,34 +445,6 @@ cdef class Index:
                 return self.message_at(place.seq)
             entry = walk_on(&self.pages, &place)
         return None
-
-    cdef uint32_t find_row(self, bytes subject) noexcept:
-        cdef const char* text = PyBytes_AS_STRING(subject)
-        cdef size_t size = PyBytes_GET_SIZE(subject)
-        return subjects_find(&self.subject_rows, text, size, natsd_hash(text, size, self.subject_rows.seed))
-
-    cdef uint64_t first_of(self, uint32_t number, uint64_t seq) except? 0:
-        """The first message of a subject at or after a sequence, 0 for none."""
-        cdef Row* row = &self.subject_rows.rows[number]
-        cdef uint64_t at = row.last, back
-        cdef int steps = 0
-        cdef Place place
-        cdef Entry* entry
-        if row.first >= seq:
-            return row.first
-        if row.last < seq:
-            return 0
-        while steps < STEPS:
-            back = self.back_of(at, entry_of(&self.pages, at))
-            if back < seq:
-                return at
-            at = back
-            steps += 1
-        walk_from(&self.pages, &place, seq)
-        entry = walk_on(&self.pages, &place)
-        while entry.subject != number:
-            entry = walk_on(&self.pages, &place)
-        return place.seq
 
     def last_match(self, list filters not None, uint64_t upto=0):
         cdef Patterns patterns = Patterns(filters)
@@ -776,25 +503,6 @@ cdef class Index:
             for number in self.rows_of(Patterns(filters))
         ])
 
-    cdef list rows_of(self, Patterns patterns):
-        """The rows of the subjects that match."""
-        cdef list found = []
-        cdef Filter known = self.filters.get(patterns.key)
-        cdef uint32_t number
-        cdef bytes name
-        if not patterns.everything and not patterns.wildcards:
-            for name in patterns.words:
-                number = self.find_row(name)
-                if number != NOBODY:
-                    found.append(number)
-            return found
-        for number in range(self.subject_rows.nrows):
-            if self.subject_rows.rows[number].name != NULL:
-                if patterns.everything or (has_row(known, number) if known is not None else patterns.matches(
-                        <bytes> self.subject_rows.rows[number].name)):
-                    found.append(number)
-        return found
-
     cdef list all_of(self, Patterns patterns):
         """The sequences of all messages that match, ascending."""
         cdef list found = []
@@ -839,331 +547,13 @@ cdef class Index:
             entry = walk_on(&self.pages, &place)
         return n
 
-    # -- cursors
-
     def cursor(self, list filters not None, uint64_t seq):
         return Cursor(self, filters, seq)
 
-    cdef uint64_t count_from(self, Filter wanted, uint64_t first) noexcept:
-        """How many messages of a filter there are from a sequence on; from the side that is nearer."""
-        cdef Place place
-        cdef Entry* entry
-        cdef uint64_t n = 0
-        cdef size_t page
-        cdef bint before
-        if first <= self.first:
-            return wanted.live
-        if first > self.last:
-            return 0
-        before = first - self.first < self.last - first
-        if wanted.patterns.everything:
-            # Whole pages know how many they have.
-            walk_from(&self.pages, &place, first)
-            page = place.page
-            entry = walk_on(&self.pages, &place)
-            while entry != NULL and place.page == page:
-                n += 1
-                entry = walk_on(&self.pages, &place)
-            page += 1
-            while page < self.pages.end:
-                n += self.pages.base[page].live
-                page += 1
-            return n
-        walk_from(&self.pages, &place, self.first if before else first)
-        entry = walk_on(&self.pages, &place)
-        while entry != NULL and (not before or place.seq < first):
-            n += has_row(wanted, entry.subject)
-            entry = walk_on(&self.pages, &place)
-        return wanted.live - n if before else n
 
-    cdef Filter filter_of(self, Patterns patterns):
-        cdef Filter wanted = self.filters.get(patterns.key), idle
-        cdef uint32_t number
-        cdef bytes pattern
-        if wanted is not None:
-            return wanted
-        if self.idle:
-            self.idle = False
-            for idle in list(self.filters.values()):
-                if idle.nspots == 0:
-                    self.forget_filter(idle)
-        wanted = Filter(patterns, self.last + 1)
-        if patterns.everything:
-            wanted.live = self.msgs
-            self.everything = wanted
-        else:
-            for number in self.rows_of(patterns):
-                row_join(&self.subject_rows.rows[number], <void*> wanted)
-                wanted.admit(number)
-                wanted.live += self.subject_rows.rows[number].count
-            for pattern in patterns.words:
-                self.words.setdefault(pattern, []).append(wanted)
-            for pattern in patterns.wildcards:
-                self.starts.setdefault(start_of(pattern), []).append((pattern, wanted))
-        self.filters[patterns.key] = wanted
-        return wanted
-
-    cdef int forget_filter(self, Filter wanted) except -1:
-        cdef uint32_t page, place, number
-        cdef bytes pattern
-        del self.filters[wanted.patterns.key]
-        if wanted.patterns.everything:
-            self.everything = None
-            return 0
-        for page in range(wanted.nbits):
-            if wanted.bits[page] != NULL:
-                for place in range(4096):
-                    number = (page << 12) + place
-                    if has_row(wanted, number):
-                        row_leave(&self.subject_rows.rows[number], <void*> wanted)
-        for pattern in wanted.patterns.words:
-            drop_from(self.words, pattern, wanted)
-        for pattern in wanted.patterns.wildcards:
-            drop_from(self.starts, start_of(pattern), (pattern, wanted))
-        return 0
-
-    cdef int join_filters(self, uint32_t number, bytes subject) except -1:
-        """Find the filters that a new subject matches."""
-        cdef const char* text = PyBytes_AS_STRING(subject)
-        cdef size_t size = PyBytes_GET_SIZE(subject), i
-        cdef Filter wanted
-        cdef bytes pattern
-        cdef bint whole = True
-        found = self.words.get(subject)
-        if found is not None:
-            for wanted in <list> found:
-                row_join(&self.subject_rows.rows[number], <void*> wanted)
-                wanted.admit(number)
-        if not self.starts:
-            return 0
-        for i in range(size + 1):
-            if (i == size or text[i] == c'.') and (i == 0 or text[i - 1] == c'.'):
-                whole = False  # an empty token: only its own name matches
-        for i in range(size if whole else 0):
-            if i == 0 or text[i - 1] == c'.':
-                found = self.starts.get(subject[:i])
-                if found is not None:
-                    for pattern, wanted in <list> found:
-                        if not has_row(wanted, number) and pattern_matches(
-                                PyBytes_AS_STRING(pattern), PyBytes_GET_SIZE(pattern), text, size):
-                            row_join(&self.subject_rows.rows[number], <void*> wanted)
-                            wanted.admit(number)
-        return 0
-
-
-cdef int drop_from(dict lists, bytes key, item) except -1:
-    cdef list left = lists[key]
-    left.remove(item)
-    if not left:
-        del lists[key]
-    return 0
-
-
-cdef int by_number(const void* a, const void* b) noexcept nogil:
-    cdef uint64_t x = (<uint64_t*> a)[0], y = (<uint64_t*> b)[0]
-    return (x > y) - (x < y)
-
-
-cdef inline bint sooner(Deadline* a, Deadline* b) noexcept:
-    return a.time_ns < b.time_ns or (a.time_ns == b.time_ns and a.seq < b.seq)
-
-
-cdef void sift(Deadline* heap, size_t n, size_t at) noexcept:
-    cdef Deadline moved
-    cdef size_t down
-    if at >= n:
-        return
-    moved = heap[at]
-    while True:
-        down = 2 * at + 1
-        if down >= n:
-            break
-        if down + 1 < n and sooner(&heap[down + 1], &heap[down]):
-            down += 1
-        if not sooner(&heap[down], &moved):
-            break
-        heap[at] = heap[down]
-        at = down
-    heap[at] = moved
-
-
-@cython.final
-@cython.no_gc_clear
-cdef class Cursor:
-    """A consumer's place in a stream; see the contract."""
-
-    def __init__(self, Index index not None, list filters not None, uint64_t seq):
-        if self.index is not None:
-            raise ValueError("a cursor begins once")
-        self.index = index
-        self.spot.next = seq or 1
-        self.refilter(filters)
-
-    def __dealloc__(self):
-        if self.wanted is not None:
-            self.wanted.leave(&self.spot)
-            if self.wanted.nspots == 0:
-                self.index.idle = True
-
-    @property
-    def next_seq(self):
-        return self.spot.next
-
-    @property
-    def pending(self):
-        if self.wanted is None:
-            return 0
-        self.wanted.catch_up(&self.spot)
-        return <int64_t> self.wanted.appended - self.spot.before
-
-    def take(self, Py_ssize_t most, uint64_t max_bytes=0, uint64_t upto=0):
-        cdef Index index = self.index
-        cdef uint64_t limit = upto if upto and upto < index.last else index.last
-        cdef int64_t pending
-        cdef uint64_t removals
-        cdef Py_ssize_t n, i
-        cdef size_t run
-        cdef Found* found
-        cdef list messages = []
-        cdef list names
-        cdef bint more = False
-        if self.wanted is None or most <= 0:
-            return messages
-        self.wanted.catch_up(&self.spot)
-        pending = <int64_t> self.wanted.appended - self.spot.before
-        if pending == 0 or self.spot.next > limit:
-            if limit >= self.spot.next:
-                self.move(limit + 1)
-            return messages
-        found = <Found*> malloc(min(most, pending) * sizeof(Found))
-        if found == NULL:
-            raise MemoryError(f"no memory to take {min(most, pending)} messages")
-        try:
-            n = self.gather(limit, min(most, pending), max_bytes, found, &more)
-            if n:
-                names = [<bytes> index.subject_rows.rows[found[i].subject].name for i in range(n)]
-                run = index.run_of(found[0].seq)
-                time_ns = index.runs[run].time_ns
-                removals = index.removals
-                for i in range(n):
-                    if index.removals != removals and entry_of(&index.pages, found[i].seq) == NULL:
-                        continue
-                    if run + 1 >= index.runs_end or run < index.runs_head or index.runs[run + 1].seq <= found[i].seq:
-                        run = index.run_of(found[i].seq)
-                        time_ns = index.runs[run].time_ns
-                    messages.append(index.get_message(found[i].seq, found[i].position, found[i].length,
-                                                      <bytes> names[i], time_ns))
-            self.spot.before += n
-            if more and (n < pending or n == most):
-                self.move(found[n - 1].seq + 1)
-            else:
-                self.move(limit + 1)
-        finally:
-            free(found)
-        return messages
-
-    cdef int move(self, uint64_t seq) except -1:
-        self.spot.next = seq
-        if self.wanted.nspots == 1:
-            self.wanted.lowest = seq
-        return 0
-
-    cdef Py_ssize_t gather(self, uint64_t limit, Py_ssize_t most, uint64_t max_bytes, Found* found, bint* more) except -1:
-        """Up to `most` matching messages from next on. more: it stopped for `most` or max_bytes."""
-        cdef Index index = self.index
-        cdef Filter wanted = self.wanted
-        cdef Pages* pages = &index.pages
-        cdef Py_ssize_t n = 0
-        cdef uint64_t seq = 0, size = 0, i = 0
-        cdef Entry* entry
-        cdef Place place
-        cdef int way = 0  # all messages one after the other; 1: those of one subject; 2: the filter's last ones
-        cdef bint everything = wanted.patterns.everything
-        if wanted.recent != NULL:
-            if self.spot.next >= wanted.recent_from:
-                way = 2
-                i = wanted.appended - RECENT if wanted.appended > RECENT else 0
-            elif wanted.nsubjects == 1:
-                way = 1
-                seq = self.hint
-                entry = entry_of(pages, seq) if seq >= self.spot.next else NULL
-                if entry == NULL or entry.subject != wanted.only:
-                    seq = index.first_of(wanted.only, self.spot.next)
-        walk_from(pages, &place, self.spot.next)
-        while True:
-            if way == 0:
-                entry = walk_on(pages, &place)
-                if entry == NULL or place.seq > limit:
-                    return n
-                if not everything and not has_row(wanted, entry.subject):
-                    continue
-                seq = place.seq
-            elif way == 1:
-                if seq == 0 or seq > limit:
-                    return n
-                entry = entry_of(pages, seq)
-            else:
-                if i == wanted.appended:
-                    return n
-                seq = wanted.recent[i & (RECENT - 1)]
-                i += 1
-                if seq > limit:
-                    return n
-                if seq < self.spot.next:
-                    continue
-                entry = entry_of(pages, seq)
-                if entry == NULL:
-                    continue
-            size += (entry.length & LENGTH) - index.overhead
-            if entry.length & HEADED:
-                size -= index.header_overhead
-            if max_bytes and n and size > max_bytes:
-                more[0] = True
-                return n
-            found[n].seq = seq
-            found[n].position = entry.position
-            found[n].length = entry.length
-            found[n].subject = entry.subject
-            n += 1
-            if way == 1:
-                seq = index.ahead_of(seq, entry)
-                self.hint = seq
-            if n == most:
-                more[0] = True
-                return n
-
-    def peek(self, uint64_t upto=0):
-        cdef Found found
-        cdef bint more = False
-        cdef uint64_t limit = upto if upto and upto < self.index.last else self.index.last
-        cdef uint64_t hint = self.hint
-        cdef Py_ssize_t n = 0
-        if self.pending:
-            n = self.gather(limit, 1, 0, &found, &more)
-            self.hint = hint
-        return found.seq if n else 0
-
-    def seek(self, uint64_t seq):
-        self.spot.next = seq or 1
-        self.hint = 0
-        if self.wanted is not None:
-            self.wanted.catch_up(&self.spot)
-            self.spot.before = self.wanted.appended - self.index.count_from(self.wanted, self.spot.next)
-            self.wanted.lower(self.spot.next)
-
-    def refilter(self, list filters not None):
-        cdef Filter wanted
-        cdef Patterns patterns = Patterns(filters)
-        self.close()
-        wanted = self.index.filter_of(patterns)
-        wanted.join(&self.spot)
-        self.wanted = wanted
-        self.seek(self.spot.next)
-
-    def close(self):
-        cdef Filter wanted = self.wanted
-        if wanted is not None:
-            self.wanted = None
-            wanted.leave(&self.spot)
-            if wanted.nspots == 0:
-                self.index.forget_filter(wanted)
+cdef inline Entry* probable(Pages* pages, uint64_t seq) noexcept:
+    """Where a message lies, if it lies in a page without gaps; else NULL."""
+    cdef Page* page = page_of(pages, seq)
+    if page == NULL or page.offsets != NULL or seq < page.first or seq - page.first >= page.n:
+        return NULL
+    return &page.entries[seq - page.first]

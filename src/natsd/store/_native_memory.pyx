@@ -6,7 +6,7 @@ from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF, Py_INCREF
 
 from natsd.store._native_index cimport Index
-from natsd.store._native_pages cimport Entry, HEADED, Place, walk_from, walk_on
+from natsd.store._native_pages cimport Entry, HEADED, Place, natsd_fetch, walk_from, walk_on
 
 cdef enum:
     OVERHEAD = 16  # a message in memory counts for its bytes and these
@@ -37,6 +37,9 @@ cdef class MemoryIndex(Index):
         if length & HEADED:
             return (seq, subject, (<tuple> kept)[0], (<tuple> kept)[1], time_ns)
         return (seq, subject, None, kept, time_ns)
+
+    cdef void fetch_message(self, uint64_t position) noexcept:
+        natsd_fetch(<void*> <uintptr_t> position)
 
     cdef int drop_message(self, uint64_t seq, uint64_t position, uint32_t length) except -1:
         Py_DECREF(<object> <PyObject*> <uintptr_t> position)

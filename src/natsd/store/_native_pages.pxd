@@ -9,7 +9,13 @@ cdef extern from *:
     #define HEADED 0x80000000u
     #define LASTING 0x40000000u
     #define LENGTH 0x3FFFFFFFu
+    #if defined(__GNUC__)
+    #define natsd_fetch(p) __builtin_prefetch(p)
+    #else
+    #define natsd_fetch(p) ((void)(p))
+    #endif
     """
+    void natsd_fetch(const void* p) noexcept  # into the cache
     uint32_t NOBODY  # a place without a message
     uint32_t FAR  # a neighbour further away than that
     uint32_t HEADED  # flags in a length: it has a header,

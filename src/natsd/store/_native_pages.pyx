@@ -88,7 +88,7 @@ cdef Page* pages_open(Pages* pages, uint64_t seq) except NULL:
     cdef size_t capacity
     if pages.end > pages.head:
         page = &pages.base[pages.end - 1]
-        if page.live * 4 < page.n:
+        if page.live * 8 < page.n:
             page_shrink(page)
     if pages.end == pages.capacity:
         if pages.head * 2 > pages.capacity:
@@ -150,7 +150,7 @@ cdef void pages_cut(Pages* pages, Page* page, Entry* entry) noexcept:
             memmove(page, page + 1, (pages.end - at - 1) * sizeof(Page))
             pages.end -= 1
         return
-    if page.live * (2 if page.offsets != NULL else 4) < page.n:
+    if page.live * (2 if page.offsets != NULL else 8) < page.n:
         page_shrink(page)
 
 

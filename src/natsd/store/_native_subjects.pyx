@@ -53,7 +53,7 @@ cdef uint32_t subjects_add(Subjects* subjects, bytes name, uint64_t hash) except
     cdef uint32_t row, capacity
     cdef Row* rows
     cdef size_t at
-    if (<size_t> subjects.count + 1) * 4 > (subjects.mask + 1) * 3:
+    if (<size_t> subjects.count + 1) * 8 > (subjects.mask + 1) * 5:
         slots_new(subjects, (subjects.mask + 1) * 2)
     if subjects.free != NOBODY:
         row = subjects.free

@@ -34,13 +34,12 @@ from natsd.store.records import (
     render_ranges,
     runs_of,
 )
-from natsd.store.recovery import Recovery
+from natsd.store.recovery import Damage, Recovery
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from natsd.store.contract import Published, StreamStore
-    from natsd.store.recovery import Damage
 
 TOLD_AT_ONCE = 65536
 
@@ -84,11 +83,14 @@ class FileStream(FileIndex):
             store.log.kick()
 
     def append_ttl(self, message: Published, time_ns: int, expires_ns: int) -> bool:
-        self._expires_ns = expires_ns
+        store = self._store_
+        store.check()
+        self.expires_ns = expires_ns
         try:
             return super().append_ttl(message, time_ns, expires_ns)
         finally:
-            self._expires_ns = -1
+            self.expires_ns = -1
+            store.log.kick()
 
     def append_at(self, seq: int, message: Published, time_ns: int) -> None:
         store = self._store_
@@ -239,6 +241,9 @@ class FileStore:
         self._look()
         if not self.failure:
             self.compaction.step()
+            for stream in self.by_number.values():
+                if stream.lost:
+                    self._give_up(stream)
 
     def wait(self, most_s: float = 60) -> bool:
         """Block until everything handed in is durable. For tests and tools; a server waits for `on_durable`."""
@@ -260,6 +265,14 @@ class FileStore:
             self.failure = f"{self.directory}: {self.log.failure}"
             if self.on_failed is not None:
                 self.on_failed(self.failure)
+
+    def _give_up(self, stream: FileStream) -> None:
+        """Go on without messages that cannot be read back."""
+        lost, stream.lost = runs_of(sorted(set(stream.lost))), []
+        for first, last in lost:
+            text = f"stream {stream.key!r} lost messages {first} to {last}: they cannot be read back"
+            self.damage.append(Damage(text, stream.key, first, last))
+            stream.remove(list(range(first, last + 1)))
 
     def erase(self, place: int) -> None:
         self.compaction.erase(place)

@@ -19,6 +19,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from typing import TYPE_CHECKING, NamedTuple
 from zlib import crc32
@@ -65,8 +66,8 @@ LIMITED = 12
 CONSUMER_FORGOTTEN = 13
 """subject: name; its deltas and states do not count, its configuration does"""
 ERASED = 14
-"""The bytes of a removed message are overwritten from now on; while that lasts they need not validate. subject, seq, time:
-the message's; payload: ERASURE"""
+"""The bytes of a removed message are overwritten from now on; while that lasts they need not validate. subject, seq,
+time: the message's; payload: ERASURE"""
 LIVE = 15
 """checkpoints only. payload: ranges of the sequences a stream has; seq, time: its last"""
 SEGMENT = 16
@@ -102,6 +103,10 @@ EXPIRES = 4
 SEGMENT_BYTES = 64 << 20
 MOST_BYTES = 1 << 30
 """No record is longer; what says so is damage."""
+
+
+CANDIDATE = re.compile(rb"(?s)(?=.{8}[\x01-\x0e][\x00-\x07].{10}\0\0\0\0)")
+"""Where a record might begin: a known kind, known flags, and four bytes that are zero."""
 
 
 class Record(NamedTuple):

@@ -12,19 +12,19 @@ from __future__ import annotations
 import mmap
 import os
 import re
-from bisect import bisect_right
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from natsd.store import Runs, replay_run, restore_run, survey
 from natsd.store.contract import StoreError
 from natsd.store.records import (
+    CANDIDATE,
     CONSUMER,
     CONSUMER_DELETED,
     CONSUMER_DELTA,
     CONSUMER_FORGOTTEN,
     CONSUMER_STATE,
     END,
-    ERASED,
     HEAD_BYTES,
     LIMITED,
     LIVE,
@@ -44,7 +44,6 @@ from natsd.store.records import (
     parse_ranges,
     parse_record,
     place_of,
-    runs_of,
     segment_of,
 )
 
@@ -54,8 +53,6 @@ if TYPE_CHECKING:
     from natsd.store.file import FileStore, FileStream
 
 CHECKPOINTS = ("checkpoint", "checkpoint-copy")
-CANDIDATE = re.compile(rb"(?s)(?=.{8}[\x01-\x0e][\x00-\x07].{10}\0\0\0\0)")
-"""Where a record might begin: a known kind, known flags, and four bytes that are zero."""
 
 
 class Damage(NamedTuple):
@@ -90,7 +87,10 @@ class Recovery:
         self.next_segment = max(newest, segment_of(max(self.place - 1, 0))) + 1
         self.last_segment = newest
         self.last_bytes = self.segments.get(newest, 0)
-        self._erasures: dict[int, Record] | None = None
+        self._maps: dict[int, bytes | mmap.mmap] = {}
+        self._surveyed = (0, 0)
+        self._highest = 0
+        self._erasures: dict[int, Record] = {}
         self._dropped: list[int] = []
         self._ends: dict[int, tuple[int, int]] = {}
         self._by_number: dict[int, FileStream] = {}
@@ -159,7 +159,7 @@ class Recovery:
                     self._cut(before + 1, 0)
             if segment not in self.segments:
                 break
-            for record in self.records(segment, report=True):
+            for record in self.records(segment, report=True, replay=True):
                 if record.place >= self.place:
                     self._again(store, record)
             before = segment
@@ -195,25 +195,31 @@ class Recovery:
     def _replay_live(self, live: dict[int, list[tuple[int, int]]]) -> None:
         """Find the messages the checkpoint knows of."""
         wanted = {number: Runs(runs) for number, runs in live.items()}
-        found: dict[int, dict[int, Record]] = {number: {} for number in live}
+        late: dict[int, dict[int, int]] = {}  # found out of order: their places, by stream and sequence
         for segment in list(self.segments):
             below = segment <= segment_of(self.place)
-            if not below and all(len(found[number]) == wanted[number].count for number in live):
+            if not below and all(self._has(number, runs, late) for number, runs in wanted.items()):
                 break  # else a copy of what was not found may lie further on
-            for record in self.records(segment, report=segment < segment_of(self.place)):
+            for record in self.records(segment, report=segment < segment_of(self.place), wanted=wanted):
                 if below and record.place >= self.place:
                     break
                 if record.kind in (MESSAGE, RELOCATED) and record.stream in wanted:
                     if wanted[record.stream].has(record.seq):
-                        found[record.stream][record.seq] = record
-        for number, messages in found.items():
+                        late.setdefault(record.stream, {})[record.seq] = record.place
+        for number, runs in wanted.items():
             stream = self._by_number[number]
-            for seq in sorted(messages):
-                stream.restore(messages[seq])
+            if number in late:
+                places = late[number]
+                for first, last in stream.live_runs():
+                    places.update((seq, stream.place(seq)) for seq in range(first, last + 1) if seq not in places)
+                stream.rebuild(sorted(places.items()), self._maps)
             stream.resume(*self._ends[number])
-            for first, last in wanted[number].without(messages):
+            for first, last in runs.without(stream):
                 text = f"stream {stream.key!r} lost messages {first} to {last}"
                 self.damage.append(Damage(text, stream.key, first, last))
+
+    def _has(self, number: int, runs: Runs, late: dict[int, dict[int, int]]) -> bool:
+        return self._by_number[number].state.msgs + len(late.get(number, ())) == runs.count
 
     def _again(self, store: FileStore, record: Record) -> None:
         """Do again what a record says."""
@@ -280,8 +286,13 @@ class Recovery:
 
     # Reading segments
 
-    def records(self, segment: int, *, report: bool) -> Iterator[Record]:
-        """The records of a segment in their order. Cuts the log where it is torn."""
+    def records(
+        self, segment: int, *, report: bool, replay: bool = False, wanted: dict[int, Runs] | None = None
+    ) -> Iterator[Record]:
+        """The records of a segment in their order. Cuts the log where it is torn.
+
+        replay, wanted: messages that need nothing else are taken on the way, and do not come (see `replay_run`,
+        `restore_run`)."""
         data = self._map(segment)
         end = self._end(segment, len(data))
         stop = min(end, len(data))
@@ -292,12 +303,19 @@ class Recovery:
                 return
             self._lost(segment, 0, min(stop, HEAD_BYTES), report)
         while at < stop:
+            if replay:
+                at = replay_run(data, at, stop, segment, self._by_number, self.place)
+            elif wanted is not None:
+                end_of_run = offset_of(self.place) if segment == segment_of(self.place) else stop
+                at = restore_run(data, at, min(stop, end_of_run), segment, self._by_number, wanted)
             record = parse_record(data, at, place_of(segment, at))
             if record is not None:
                 yield record
                 at += record.size
                 continue
-            record = self._erased().get(place_of(segment, at))
+            if at == stop:
+                break
+            record = self._erasure(segment, at)
             if record is not None:
                 yield record
                 at += record.size
@@ -328,31 +346,28 @@ class Recovery:
     def was_synced(self, segment: int, at: int) -> bool:
         """Does something say that the bytes there had been on disk?"""
         place = place_of(segment, at)
-        if place < self.place:
-            return True
-        return any(record.watermark > place for record in self._valid(segment, at + 1))
+        return place < self.place or self._above(segment, at)[0] > place
 
-    def _valid(self, segment: int, at: int) -> Iterator[Record]:
-        """Every record that validates from there on, whatever lies between them."""
-        for number in list(self.segments):
-            if number < segment:
-                continue
-            data = self._map(number)
-            where = at if number == segment else HEAD_BYTES
-            while where >= 0:
-                record = parse_record(data, where, place_of(number, where))
-                if record is not None:
-                    yield record
-                    where += record.size
-                else:
-                    where = next_record(data, where, len(data), number)
+    def _erasure(self, segment: int, at: int) -> Record | None:
+        """The message there, where its bytes were being overwritten."""
+        return self._above(segment, at)[1].get(place_of(segment, at))
 
-    def _erased(self) -> dict[int, Record]:
-        """Messages whose bytes were being overwritten, as they are when that is done; by place."""
-        if self._erasures is None:
-            found = [parse_erasure(record) for record in self._valid(0, HEAD_BYTES) if record.kind == ERASED]
-            self._erasures = {record.place: record for record in found}
-        return self._erasures
+    def _above(self, segment: int, at: int) -> tuple[int, dict[int, Record]]:
+        """The highest watermark behind a place that does not validate, and what is being overwritten, by place."""
+        if self._surveyed != (segment, at):
+            self._surveyed = segment, at
+            self._highest = 0
+            self._erasures = {}
+            for number in [number for number in self.segments if number >= segment]:
+                data = self._map(number)
+                highest, erased = survey(data, at + 1 if number == segment else HEAD_BYTES, number)
+                self._highest = max(self._highest, highest)
+                for where in erased:
+                    record = parse_record(data, where, place_of(number, where))
+                    if record is not None:
+                        erasure = parse_erasure(record)
+                        self._erasures[erasure.place] = erasure
+        return self._highest, self._erasures
 
     def _lost(self, segment: int, at: int, end: int, report: bool) -> None:
         if report:
@@ -372,36 +387,20 @@ class Recovery:
             self.last_bytes = self.segments.get(self.last_segment, 0)
 
     def _map(self, segment: int) -> bytes | mmap.mmap:
+        data = self._maps.get(segment)
+        if data is None:
+            data = self._maps[segment] = self._open(segment)
+        return data
+
+    def _open(self, segment: int) -> bytes | mmap.mmap:
         try:
             with open(self._path(segment), "rb") as file:
                 if os.fstat(file.fileno()).st_size < HEAD_BYTES:
                     return file.read()
                 return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         except OSError as error:
-            text = f"segment {segment} cannot be read: {error.strerror}"
-            if all(damage.text != text for damage in self.damage):
-                self.damage.append(Damage(text))
+            self.damage.append(Damage(f"segment {segment} cannot be read: {error.strerror}"))
             return b""
-
-
-class Runs:
-    """A set of sequences, as runs."""
-
-    def __init__(self, runs: list[tuple[int, int]]) -> None:
-        self._firsts = [first for first, _ in runs]
-        self._lasts = [last for _, last in runs]
-        self.count = sum(last - first + 1 for first, last in runs)
-
-    def has(self, seq: int) -> bool:
-        at = bisect_right(self._firsts, seq) - 1
-        return at >= 0 and seq <= self._lasts[at]
-
-    def without(self, found: dict[int, Record]) -> list[tuple[int, int]]:
-        """Runs of what is in the set and was not found."""
-        if len(found) == self.count:
-            return []
-        runs = zip(self._firsts, self._lasts, strict=True)
-        return runs_of([seq for first, last in runs for seq in range(first, last + 1) if seq not in found])
 
 
 def next_record(data: bytes | mmap.mmap, at: int, end: int, segment: int) -> int:
