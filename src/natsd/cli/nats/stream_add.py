@@ -73,7 +73,7 @@ def add(
         else:
             config = apply({"name": stream} if stream else {}, values)
             _add_sources(config, values, defaults)
-            config = fill_in(config, defaults, not defaults or _size_required(js))
+            config = fill_in(config, defaults, _size_required(js))
         _refuse(config)
         if only_validate:
             print_json(config)
