@@ -234,6 +234,18 @@ def test_a_sealed_stream_takes_nothing_more(inside: Inside) -> None:
     assert inside.run("pub", "orders.1", "x", "-J").code == 1
 
 
+def test_a_stream_comes_back_from_its_backup(inside: Inside, tmp_path: Path) -> None:
+    fill(inside, count=3)
+    inside.ok("consumer", "add", "ORDERS", "W", "--pull", "--defaults")
+    saved = inside.json("stream", "backup", "ORDERS", str(tmp_path))
+    assert saved["state"]["messages"] == 3 and (tmp_path / "stream.tar.s2").stat().st_size == saved["bytes"]
+    assert "already exist" in inside.run("stream", "restore", str(tmp_path)).err
+    inside.ok("stream", "rm", "ORDERS", "-f")
+    assert 'Restored stream "ORDERS" in ' in inside.ok("stream", "restore", str(tmp_path))
+    assert inside.ok("stream", "view", "ORDERS", "--raw") == "message 1\nmessage 2\nmessage 3\n"
+    assert inside.json("consumer", "ls", "ORDERS") == ["W"]
+
+
 def test_streams_are_removed(inside: Inside) -> None:
     fill(inside, count=1)
     assert inside.run("stream", "rm", "-f").code == 2

@@ -155,17 +155,24 @@ class S2Meter:
     """How many bytes an S2 (or snappy) stream stands for, read from the heads of its blocks without unpacking them.
 
     A block begins with its kind and three bytes of length. Kinds 0 and 1 have a checksum of four bytes first; behind it
-    kind 0 has the unpacked length as a varint, kind 1 the bytes themselves.
+    kind 0 has the unpacked length as a varint, kind 1 the bytes themselves. What does not begin with a block of kind 255
+    is no such stream and stands for itself.
     """
 
-    __slots__ = ("_head", "_skip", "total")
+    __slots__ = ("_head", "_is_packed", "_skip", "total")
 
     def __init__(self) -> None:
         self.total = 0
+        self._is_packed: bool | None = None
         self._head = bytearray()
         self._skip = 0
 
     def feed(self, data: bytes) -> None:
+        if self._is_packed is None and data:
+            self._is_packed = data[0] == 255
+        if not self._is_packed:
+            self.total += len(data)
+            return
         at = 0
         while at < len(data):
             if self._skip:
