@@ -91,6 +91,13 @@ def test_names_that_cannot_be_are_refused_before_anything_is_sent(inside: Inside
     assert inside.json("stream", "ls", "-a") == []
 
 
+@pytest.mark.parametrize("name", ["a.b", "a b", "*", ">", "a/b", "a\\b", "\x01", "é\n"])
+def test_a_name_that_cannot_be_is_not_asked_for(inside: Inside, name: str) -> None:
+    for args in (("stream", "info", name), ("stream", "get", name, "1"), ("consumer", "info", "A", name)):
+        result = inside.run(*args)
+        assert result.code == 2 and "invalid " in result.err and result.err.count("\n") == 1
+
+
 def test_a_configuration_goes_through_a_file(inside: Inside, tmp_path: Path) -> None:
     path = str(tmp_path / "a.json")
     assert inside.ok("stream", "add", "A", "--subjects", "a", "--max-msgs", "7", "--defaults", "--output", path) == ""
