@@ -2,7 +2,7 @@
 # make test     everything CI runs: lint, types, import law, the suite against the native and the plain kernel
 # make lint     ruff, mypy --strict, import-linter
 # make bench    side by side with any Go nats-server on PATH; flags in ARGS
-# make fuzz-asan  the two kernels against each other under AddressSanitizer for SECONDS (600)
+# make fuzz-asan  native against plain, kernel and index of streams, under AddressSanitizer for SECONDS (600) each
 # make clean    removes what the others made
 #
 # Each target installs what it needs from the package registries into .venv; it needs python3 (3.11 or newer) and make.
@@ -68,8 +68,10 @@ bench: $(VENV)/.installed-bench
 
 fuzz-asan: $(ASAN_VENV)/.installed
 	@libasan=$$($${CC:-cc} -print-file-name=libasan.so); \
-	LD_PRELOAD="$$libasan" PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
-	    $(ASAN_VENV)/bin/python -X faulthandler -m tests.fuzz.differential --seconds $(SECONDS)
+	for what in differential index; do \
+	    LD_PRELOAD="$$libasan" PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
+	        $(ASAN_VENV)/bin/python -X faulthandler -m tests.fuzz.$$what --seconds $(SECONDS) || exit 1; \
+	done
 
 clean:
 	rm -rf $(VENV) $(ASAN_VENV) build dist src/*.egg-info src/natsd/*/*.so src/natsd/*/_native*.c

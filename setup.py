@@ -59,11 +59,11 @@ class BuildNative(build_ext):
 
 def flags() -> tuple[list[str], list[str]]:
     if ASAN:
-        sanitize = ["-fsanitize=address,undefined"]
+        sanitize = ["-fsanitize=address,undefined", "-pthread"]
         return [*sanitize, "-fno-omit-frame-pointer", "-fno-sanitize-recover=undefined", "-g", "-O1"], sanitize
     if sys.platform == "win32":
         return ["/O2"], []
-    return ["-O3"], []
+    return ["-O3", "-pthread"], ["-pthread"]
 
 
 def extensions() -> list[Extension]:

@@ -33,6 +33,9 @@ class Lines:
     def notice(self, text: str) -> None:
         self.lines.append(f"INF {text}")
 
+    def warn(self, text: str) -> None:
+        self.lines.append(f"WRN {text}")
+
     def error(self, text: str) -> None:
         self.lines.append(f"ERR {text}")
 

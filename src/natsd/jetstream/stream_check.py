@@ -181,12 +181,9 @@ def _check_subjects(config: StreamConfig) -> None:
     if config.mirror is not None:
         raise ApiError("MIRROR_WITH_SUBJECTS")
     subjects = [subject.encode() for subject in config.subjects]
-    seen: set[bytes] = set()
     for at, subject in enumerate(subjects):
         if not is_valid(subject, check_text=True):
             raise invalid("invalid subject")
-        if subject in seen:
-            raise invalid("duplicate subjects detected")
         if subject == b">":
             if not config.no_ack:
                 raise invalid("capturing all subjects requires no-ack to be true")
@@ -200,7 +197,6 @@ def _check_subjects(config: StreamConfig) -> None:
         for other in subjects[at + 1 :]:
             if collide(other, subject):
                 raise invalid(f'subject "{config.subjects[at]}" overlaps with "{other.decode()}"')
-        seen.add(subject)
 
 
 def _check_transforms(config: StreamConfig, pedantic: bool) -> None:

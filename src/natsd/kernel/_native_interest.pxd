@@ -75,7 +75,7 @@ cdef int trie_insert(Twig* root, Subscription sub, uint64_t seed) except -1
 cdef bint trie_remove(Twig* root, Subscription sub, uint64_t seed) except -1
 cdef int gather(Gathered* into, Leaf* leaf) except -1
 cdef int gather_trie(Gathered* into, Twig* root, const char* subject, size_t size, uint64_t seed) except -1
-cdef bint trie_blunt(Twig* root, const char* subject, size_t size, uint64_t seed) noexcept
+cdef Twig* twig_kid(Twig* twig, const char* token, size_t size, uint64_t hash) noexcept
 cdef void ungather(Gathered* found) noexcept
 cdef int list_leaf(list into, Leaf* leaf) except -1
 cdef int list_trie(list into, Twig* root) except -1

@@ -577,38 +577,6 @@ cdef int gather_trie(Gathered* into, Twig* root, const char* subject, size_t siz
     return 0
 
 
-cdef bint trie_blunt(Twig* root, const char* subject, size_t size, uint64_t seed) noexcept:
-    """Whether the trie answers alike for every subject that differs from this one in its last token only."""
-    cdef Step stack[64]
-    cdef size_t n = 1, begin, end
-    cdef Twig* twig
-    cdef Twig* kid
-    stack[0].twig = root
-    stack[0].at = 0
-    while n:
-        n -= 1
-        twig = stack[n].twig
-        begin = stack[n].at
-        end = token_end(subject, begin, size)
-        if end == size:
-            if twig.nkids:
-                return False
-            continue
-        if n + 2 > 64:
-            return False
-        if twig.nkids:
-            kid = twig_kid(twig, subject + begin, end - begin, natsd_hash(subject + begin, end - begin, seed))
-            if kid != NULL:
-                stack[n].twig = kid
-                stack[n].at = <uint32_t> end + 1
-                n += 1
-        if twig.star != NULL:
-            stack[n].twig = twig.star
-            stack[n].at = <uint32_t> end + 1
-            n += 1
-    return True
-
-
 cdef bint has_empty_token(const char* subject, size_t size) noexcept:
     cdef size_t i
     if size == 0 or subject[0] == c'.' or subject[size - 1] == c'.':

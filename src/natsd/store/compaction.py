@@ -56,17 +56,20 @@ class Compaction:
 
     def step(self) -> None:
         """Do a bounded piece of what there is to do. Call it often."""
-        log = self._store.log
-        if log.sealed:
-            self._segments.update(log.sealed)
-            log.sealed.clear()
-            self._quiet = 0
+        self._take_sealed()
         if self._victim:
             self._relocate()
         elif self._quiet:
             self._quiet -= 1
         else:
             self._choose()
+
+    def _take_sealed(self) -> None:
+        log = self._store.log
+        if log.sealed:
+            self._segments.update(log.sealed)
+            log.sealed.clear()
+            self._quiet = 0
 
     def _choose(self) -> None:
         log = self._store.log
@@ -138,6 +141,7 @@ class Compaction:
     def checkpoint(self) -> None:
         """Say what is live here and now, and let the dead segments go once that is on disk."""
         log = self._store.log
+        self._take_sealed()
         place = log.position
         data = self.render(place)
         for name in CHECKPOINTS:
