@@ -157,8 +157,8 @@ class S2Meter:
     """How many bytes an S2 (or snappy) stream stands for, read from the heads of its blocks without unpacking them.
 
     A block begins with its kind and three bytes of length. Kinds 0 and 1 have a checksum of four bytes first; behind it
-    kind 0 has the unpacked length as a varint, kind 1 the bytes themselves. What does not begin with a block of kind 255
-    is no such stream and stands for itself.
+    kind 0 has the unpacked length as a varint, kind 1 the bytes themselves. What does not begin with a block of kind
+    255 is no such stream and stands for itself.
     """
 
     __slots__ = ("_head", "_is_packed", "_skip", "total")
