@@ -10,7 +10,6 @@ from typing import Any
 from bench.servers import Kind, Server, expect
 
 INBOX = b"_INBOX.bench"
-REPLY_DIGITS = b"0123456789abcdefghijklmnopqrstuvwxyz"
 
 
 class Api:
@@ -76,13 +75,13 @@ def subjects_of(count: int, prefix: bytes = b"js.") -> list[bytes]:
     return [b"%b%07d" % (prefix, at) for at in range(count)]
 
 
-def frames_of(subjects: list[bytes], size: int, *, least: int = 4096) -> tuple[bytes, array[int]]:
-    """PUB frames over the subjects, each with a reply inbox of its own, and where each frame ends."""
+def frames_of(subjects: list[bytes], size: int, *, least: int = 4096, inbox: bytes = INBOX) -> tuple[bytes, array[int]]:
+    """PUB frames over the subjects, each with a reply subject of its own, and where each frame ends."""
     payload = bytes(97 + at % 26 for at in range(size))
     most = max(least, len(subjects)) if size <= 1024 else max(256, len(subjects))
     parts, ends, total = [], array("q"), 0
     for at in range(most):
-        frame = b"PUB %b %b.%07d %d\r\n%b\r\n" % (subjects[at % len(subjects)], INBOX, at, size, payload)
+        frame = b"PUB %b %b.%07d %d\r\n%b\r\n" % (subjects[at % len(subjects)], inbox, at, size, payload)
         parts.append(frame)
         total += len(frame)
         ends.append(total)

@@ -90,7 +90,10 @@ def clients_case(clients: int) -> Case:
 def publish(server: Server, clients: Sequence[list[bytes]], size: int, window: int, settings: Settings) -> Sample:
     """Acknowledged messages per second of clients that each publish on their subjects for a while."""
     with Crew(1, settings.generator_cpu) as crew:
-        members = [crew.hire(_publishing(server, subjects, size, window)) for subjects in clients]
+        members = [
+            crew.hire(_publishing(server, subjects, size, window, b"_INBOX.%d" % at))
+            for at, subjects in enumerate(clients)
+        ]
         for seconds in (settings.warm_s, settings.seconds):
             cpu_s = server.cpu_seconds()
             for member in members:
@@ -109,10 +112,10 @@ def publish(server: Server, clients: Sequence[list[bytes]], size: int, window: i
     )
 
 
-def _publishing(server: Server, subjects: list[bytes], size: int, window: int) -> Prepare:
+def _publishing(server: Server, subjects: list[bytes], size: int, window: int, inbox: bytes) -> Prepare:
     def prepare() -> Act:
-        block, ends = frames_of(subjects, size)
-        connection = inbox_connection(server)
+        block, ends = frames_of(subjects, size, inbox=inbox)
+        connection = inbox_connection(server, inbox + b".*")
         place = 0
 
         def act(seconds: float) -> tuple[int, int, int]:
