@@ -2,7 +2,8 @@
 # make test     everything CI runs: lint, types, import law, the suite against the native and the plain kernel
 # make lint     ruff, mypy --strict, import-linter
 # make bench    side by side with any Go nats-server on PATH; flags in ARGS
-# make fuzz-asan  the two kernels against each other under AddressSanitizer for SECONDS (600)
+# make crash    crash the store at random places and kill it while it writes, ROUNDS (40) times each
+# make fuzz-asan  native against plain, kernel and index of streams, under AddressSanitizer for SECONDS (600) each
 # make clean    removes what the others made
 #
 # Each target installs what it needs from the package registries into .venv; it needs python3 (3.11 or newer) and make.
@@ -21,13 +22,14 @@ ASAN_VENV := .venv-asan
 ARGS ?=
 PYTEST_ARGS ?=
 SECONDS ?= 600
+ROUNDS ?= 40
 
 BIN := $(VENV)/bin
 PIP_QUIET := --quiet --disable-pip-version-check
-KERNEL := $(wildcard src/natsd/kernel/*.pyx src/natsd/kernel/*.pxd src/natsd/kernel/*.pxi src/natsd/kernel/*.h)
-BUILD := pyproject.toml setup.py $(KERNEL)
+NATIVE := $(foreach room,kernel store base,$(wildcard $(addprefix src/natsd/$(room)/*.,pyx pxd pxi h)))
+BUILD := pyproject.toml setup.py $(NATIVE)
 
-.PHONY: help run test lint bench fuzz-asan clean
+.PHONY: help run test lint bench crash fuzz-asan clean
 .NOTPARALLEL:
 
 # An environment that was copied or moved points at the sources it came from: make it anew.
@@ -66,13 +68,21 @@ lint: $(VENV)/.installed-test
 bench: $(VENV)/.installed-bench
 	@$(BIN)/python -m bench $(ARGS)
 
+crash: $(VENV)/.installed-test
+	@for plain in 0 1; do \
+	    NATSD_PLAIN=$$plain NATSD_CRASH_ROUNDS=$(ROUNDS) $(BIN)/python -m pytest --timeout=0 $(PYTEST_ARGS) \
+	        tests/store/test_crash.py tests/store/test_kill.py tests/store/test_damage.py || exit 1; \
+	done
+
 fuzz-asan: $(ASAN_VENV)/.installed
 	@libasan=$$($${CC:-cc} -print-file-name=libasan.so); \
-	LD_PRELOAD="$$libasan" PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
-	    $(ASAN_VENV)/bin/python -X faulthandler -m tests.fuzz.differential --seconds $(SECONDS)
+	for what in differential index; do \
+	    LD_PRELOAD="$$libasan" PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
+	        $(ASAN_VENV)/bin/python -X faulthandler -m tests.fuzz.$$what --seconds $(SECONDS) || exit 1; \
+	done
 
 clean:
-	rm -rf $(VENV) $(ASAN_VENV) build dist src/*.egg-info src/natsd/kernel/*.so src/natsd/kernel/_native*.c
+	rm -rf $(VENV) $(ASAN_VENV) build dist src/*.egg-info src/natsd/*/*.so src/natsd/*/_native*.c
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find src tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -48,11 +48,24 @@ class Row:
 
 
 class Case:
-    """One thing to measure on one fresh server; `measure` gives one sample for each row (None: not there)."""
+    """One thing to measure on one fresh server; `measure` gives one sample for each row (None: not there).
 
-    def __init__(self, rows: Sequence[Row], measure: Callable[[Kind, Settings], Sequence[Sample | None]]) -> None:
+    also: which kinds are measured besides those asked for (a server with other than its defaults).
+    """
+
+    def __init__(
+        self,
+        rows: Sequence[Row],
+        measure: Callable[[Kind, Settings], Sequence[Sample | None]],
+        also: Callable[[Kind], Kind | None] | None = None,
+    ) -> None:
         self.rows = rows
         self.measure = measure
+        self.also = also
+
+    def kinds(self, kinds: Sequence[Kind]) -> list[Kind]:
+        more = [self.also(kind) for kind in kinds] if self.also else []
+        return [*kinds, *(kind for kind in more if kind is not None)]
 
 
 def throughput(title: str, shape: Shape) -> Case:
@@ -114,8 +127,9 @@ def ask(cases: Sequence[Case], kinds: Sequence[Kind], options: argparse.Namespac
         results = [Result(row) for row in case.rows]
         if options.only and not any(options.only in result.row.title for result in results):
             continue
+        kinds_here = case.kinds(kinds)
         for _ in range(options.rounds):
-            for kind in kinds:
+            for kind in kinds_here:
                 wait_for_calm(options.calm)
                 measured: Sequence[Sample | None] = [None] * len(results)
                 try:
@@ -126,7 +140,7 @@ def ask(cases: Sequence[Case], kinds: Sequence[Kind], options: argparse.Namespac
                 for result, sample in zip(results, measured, strict=True):
                     result.samples.setdefault(kind.name, []).append(sample)
         for result in results:
-            print_result(result, kinds)
+            print_result(result, kinds_here)
         all_results += results
     return all_results
 

@@ -19,6 +19,9 @@ from bench import (
     cpu_per_message,
     fan_out,
     four_to_four,
+    js_consume,
+    js_publish,
+    js_scale,
     many_subjects,
     memory,
     nats_pub,
@@ -45,6 +48,9 @@ QUESTIONS = [
     memory,
     start_up,
     nats_pub,
+    js_publish,
+    js_consume,
+    js_scale,
 ]
 BEGIN, END = "<!-- results begin -->\n", "<!-- results end -->\n"
 

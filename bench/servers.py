@@ -28,11 +28,23 @@ CONNECT = (
 class Kind:
     """One program to measure: its name in the tables, its command and what its environment gets in addition."""
 
-    def __init__(self, name: str, command: list[str], environment: dict[str, str], go: bool) -> None:
+    def __init__(
+        self, name: str, command: list[str], environment: dict[str, str], go: bool, jetstream: str = ""
+    ) -> None:
         self.name = name
         self.command = command
         self.environment = environment
         self.go = go
+        self.jetstream = jetstream
+        """Lines of its jetstream block besides the directory, where it is measured with other than its defaults."""
+
+    def always_synced(self) -> Kind:
+        """The same program made to sync every message before it is acknowledged."""
+        return Kind(f"{self.name} always", self.command, self.environment, self.go, "sync_interval: always")
+
+    def seldom_synced(self) -> Kind:
+        """The same program made to promise what the Go server does by default."""
+        return Kind(f"{self.name} 2m", self.command, self.environment, self.go, 'sync_interval: "2m"')
 
     def full_environment(self) -> dict[str, str]:
         environment = {key: value for key, value in os.environ.items() if key not in ("NATSD_PLAIN", "PYTHONPATH")}
@@ -74,17 +86,38 @@ def _ask(command: list[str], environment: dict[str, str] | None = None) -> str:
 
 
 class Server:
-    """A fresh server process on a free port of 127.0.0.1, for the length of a `with` block."""
+    """A fresh server process on a free port of 127.0.0.1, for the length of a `with` block.
 
-    def __init__(self, kind: Kind, cpu: int | None = None) -> None:
+    jetstream: with JetStream, in a directory of its own on the disk of the checkout that is removed at the end. config:
+    further lines of the configuration file.
+    """
+
+    def __init__(self, kind: Kind, cpu: int | None = None, *, jetstream: bool = False, config: str = "") -> None:
         self.kind = kind
         self.port = 0
         self._cpu = cpu
         self._folder = tempfile.mkdtemp(prefix="natsd-bench-")
+        self._store = ""
+        if jetstream:
+            # The temporary directory may be in memory; a measured disk has to be one.
+            (ROOT / "build").mkdir(exist_ok=True)
+            self._store = tempfile.mkdtemp(prefix="bench-store-", dir=ROOT / "build")
+            config += f'\njetstream {{ store_dir: "{self._store}", max_file_store: 200GB\n {kind.jetstream} }}\n'
+        self._config = config
         self._process: subprocess.Popen[bytes]
 
     def __enter__(self) -> Server:
+        self.start()
+        return self
+
+    def start(self) -> None:
+        """Start it; again after `kill`, over the same store."""
         flags = ["-a", "127.0.0.1", "-p", "-1", "--ports_file_dir", self._folder]
+        if self._config:
+            path = Path(self._folder, "server.conf")
+            path.write_text(self._config)
+            flags += ["-c", str(path)]
+        self.port = 0
         log = Path(self._folder, "log")
         with log.open("wb") as stderr:
             self._process = subprocess.Popen(
@@ -96,14 +129,20 @@ class Server:
             )
         if self._cpu is not None:
             os.sched_setaffinity(self._process.pid, {self._cpu})
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + (300 if self._store else 10)
         while not self._find_port():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 said = log.read_text(errors="replace").strip()[-300:]
                 self.__exit__(None, None, None)
                 raise RuntimeError(f"{self.kind.name} did not start: {said}")
             time.sleep(0.01)
-        return self
+
+    def kill(self) -> None:
+        """End it as a crash does."""
+        self._process.kill()
+        self._process.wait()
+        for path in Path(self._folder).glob("*.ports"):
+            path.unlink()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -116,6 +155,8 @@ class Server:
                 self._process.kill()
                 self._process.wait()
         shutil.rmtree(self._folder, ignore_errors=True)
+        if self._store:
+            shutil.rmtree(self._store, ignore_errors=True)
 
     def _find_port(self) -> bool:
         for path in Path(self._folder).glob("*.ports"):
@@ -143,6 +184,10 @@ class Server:
         expect(connection, b"PONG\r\n")
         connection.settimeout(None)
         return connection
+
+    def stored_bytes(self) -> int:
+        """What its store takes on the disk."""
+        return sum(path.stat().st_blocks * 512 for path in Path(self._store).rglob("*") if path.is_file())
 
     def cpu_seconds(self) -> float:
         """User and system time of all its threads so far."""

@@ -12,6 +12,7 @@ from natsd.server.options import Options
 from natsd.server.server import Server as WholeServer
 
 if TYPE_CHECKING:
+    import tempfile
     import threading
     from collections.abc import Callable
     from types import TracebackType
@@ -34,11 +35,23 @@ class Server(WholeServer):
     """
 
     def __init__(self, *, host: str = "127.0.0.1", port: int = -1, log: Log | None = None, **options: Any) -> None:
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        """Where streams are kept when nobody has said where: gone with the server."""
+        if options.get("jetstream") and not self._has_store_dir(options):
+            import tempfile
+
+            self._folder = tempfile.TemporaryDirectory(prefix="natsd-")
+            options["store_dir"] = self._folder.name
         super().__init__(Options(host=host, port=port, **options), log)
         self.main_task: asyncio.Task[Any] | None = None
         """The task that runs the server and nothing else, where there is one."""
         self._site: Site | None = None
         self._ports_file: PortsFile | None = None
+
+    @staticmethod
+    def _has_store_dir(options: dict[str, Any]) -> bool:
+        block = options["jetstream"]
+        return bool(options.get("store_dir") or (isinstance(block, dict) and block.get("store_dir")))
 
     async def start(self) -> None:
         """Serve the monitoring pages where they are wanted, then clients.
@@ -80,6 +93,9 @@ class Server(WholeServer):
         if self._ports_file is not None:
             self._ports_file.remove()
             self._ports_file = None
+        if self._folder is not None:
+            self._folder.cleanup()
+            self._folder = None
 
     async def __aenter__(self) -> Self:
         await self.start()

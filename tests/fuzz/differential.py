@@ -11,9 +11,12 @@ import argparse
 import random
 import time
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from natsd.protocol import ops as op
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 SUBJECTS = [
     b"a",
@@ -238,6 +241,29 @@ def command(rng: random.Random) -> bytes:
     return rng.choice(RUBBISH)
 
 
+def service(rng: random.Random) -> Callable[[Any], Any]:
+    """One thing a service beside the road might do; called with a sublist."""
+    inbox = rng.choice(FILTERS)
+    kind = rng.randrange(3)
+    if kind == 0:
+        batch = [
+            (b"s", rng.choice([None, b"_INBOX.q.%d" % rng.randrange(3), *SUBJECTS]), None, b"")
+            for _ in range(rng.randrange(6))
+        ]
+        start, n, seq = rng.randrange(3), rng.randrange(6), rng.choice([1, 9, 1 << 63])
+        return lambda sublist: sublist.publish_acks(batch, start, n, b'{"seq":', seq, b"}")
+    header = rng.choice([None, b"NATS/1.0\r\n\r\n"])
+    if kind == 1:
+        reply = rng.choice([None, b"r"])
+        return lambda sublist: sublist.deliver_as(inbox, b"a.b", reply, header, b"x" * 30)
+    messages = [
+        (1 << rng.randrange(64), rng.choice(SUBJECTS), header, rng.randbytes(rng.randrange(900)), rng.randrange(3))
+        for _ in range(rng.randrange(6))
+    ]
+    pending = rng.randrange(10)
+    return lambda sublist: sublist.deliver_stored(inbox, messages, b"$JS.ACK.S.C.", 1, 7, pending)
+
+
 def _blanks(rng: random.Random, line: bytes) -> bytes:
     if rng.random() < 0.1:
         line = line.replace(b" ", rng.choice([b"  ", b"\t", b" \t ", b" " * 30]))
@@ -272,6 +298,12 @@ def run(seed: int) -> None:
                 owner = world.owners[who]
                 if not owner.ended:
                     owner.inn.take_in(piece)
+        if rng.random() < 0.2:
+            deliver = service(rng)
+            taken = [deliver(world.sublist) for world in worlds]
+            assert taken[0] == taken[1], f"seed {seed}: native and plain deliver to {taken} subscriptions"
+            for world in worlds:
+                world.road.settle()
         states = [world.state(SUBJECTS) for world in worlds]
         assert states[0] == states[1], (
             f"seed {seed}: native and plain differ after {stream!r}:\n{states[0]}\n{states[1]}"

@@ -183,6 +183,19 @@ def test_a_local_handler_gets_the_messages_of_a_read_at_once(bench: Any) -> None
     ]
 
 
+def test_subscriptions_led_by_one_share_its_batch_and_keep_the_order(bench: Any) -> None:
+    publisher = bench.peer()
+    batches: list[Any] = []
+    lead = bench.kernel.Subscription(b"a", b"", None, None, batches.append)
+    other = bench.kernel.Subscription(b"b.*", b"", None, None, batches.append)
+    other.lead = lead
+    bench.sublist.insert(lead)
+    bench.sublist.insert(other)
+    publisher.says(b"PUB b.1 0\r\n\r\nPUB a 0\r\n\r\nPUB b.2 0\r\n\r\nPUB a 0\r\n\r\n")
+    assert [[message[0] for message in batch] for batch in batches] == [[b"b.1", b"a", b"b.2", b"a"]]
+    assert (lead.delivered, other.delivered) == (2, 2)
+
+
 def test_a_handler_may_publish_and_both_are_sent_in_one_settling(bench: Any) -> None:
     publisher, peer = bench.peer(), bench.peer()
     bench.subscribe(peer, b"out")

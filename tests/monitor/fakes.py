@@ -68,6 +68,7 @@ class FakeServer:
         self.security: Any = None
         self.running = True
         self.lame = False
+        self.storage = None
 
     def connect(self, cid: int, **known: Any) -> FakeConnection:
         connection = FakeConnection(cid, **known)

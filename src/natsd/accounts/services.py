@@ -108,7 +108,9 @@ class Answers:
         self._open.pop(answer.subject, None)
         answer.service.open.pop(answer.subject, None)
 
-    def _carry(self, subject: bytes, reply: bytes | None, header: bytes | None, payload: bytes) -> int:
+    def _carry(
+        self, subject: bytes, reply: bytes | None, header: bytes | None, payload: bytes, shown: bytes | None = None
+    ) -> int:
         answer = self._open.get(subject)
         if answer is None:
             return 1  # the server heard it, and nobody wants it any more
@@ -118,7 +120,12 @@ class Answers:
             # Whoever answers may ask back.
             back = answers_of(answer.asker, self._border).open(service, self.account, reply)
             reply = back.subject
-        taken = answer.asker.sublist.bring(answer.reply, reply, header, payload)
+        sublist = answer.asker.sublist
+        if shown is None:
+            taken = sublist.bring(answer.reply, reply, header, payload)
+        else:
+            # A stream's message keeps the subject it was published on.
+            taken = sublist.deliver_as(answer.reply, shown, reply, header, payload)
         if not taken or service.export.response == _SINGLE or (not payload and header is None):
             self.close(answer)
             if back is not None and not taken:
@@ -213,7 +220,9 @@ class ServiceImport:
 
     # The way there.
 
-    def _carry(self, subject: bytes, reply: bytes | None, header: bytes | None, payload: bytes) -> int:
+    def _carry(
+        self, subject: bytes, reply: bytes | None, header: bytes | None, payload: bytes, shown: bytes | None = None
+    ) -> int:
         border = self._border
         path = border.path
         for passed in path:
@@ -232,7 +241,10 @@ class ServiceImport:
             reply = answer.subject
         path.append(self)
         try:
-            taken = self.exporter.sublist.bring(to, reply, header, payload)
+            if shown is None:
+                taken = self.exporter.sublist.bring(to, reply, header, payload)
+            else:
+                taken = self.exporter.sublist.deliver_as(to, shown, reply, header, payload)
         finally:
             path.pop()
         if answer is not None and not taken:

@@ -11,5 +11,9 @@ class OptionsError(NatsdError):
     """An option has a value that cannot be, or two options contradict each other."""
 
 
+class StorageError(NatsdError):
+    """JetStream's directory cannot be used. The text is one line, fit for the log."""
+
+
 class ListenError(NatsdError):
     """A port cannot be listened on. The text is one line, fit for the log."""

@@ -51,6 +51,8 @@ FLAGS = [
         "client_advertise", "text", "client_advertise", "Server", "host:port", "Address to tell clients instead of ours"
     ),
     Flag("sl signal", "text", "signal", "Server", "signal[=pid]", SIGNAL_HELP),
+    Flag("js jetstream", "bool", "jetstream", "JetStream", "", "Keep streams"),
+    Flag("sd store_dir", "text", "store_dir", "JetStream", "dir", "Folder that streams are kept in"),
     Flag("l log", "text", "log_file", "Logging", "file", "Append the log to this file, not to stderr"),
     Flag("T logtime", "bool", "logtime", "Logging", "", "Date and time on every line (true)"),
     Flag("logtime_utc", "bool", "logtime_utc", "Logging", "", "Date and time in UTC, not in local time"),
@@ -77,8 +79,7 @@ FLAGS = [
 ]
 
 LATER = frozenset(
-    "js jetstream sd store_dir routes cluster cluster_listen cluster_name cluster_advertise no_advertise"
-    " connect_retries profile".split()
+    "routes cluster cluster_listen cluster_name cluster_advertise no_advertise connect_retries profile".split()
 )
 """Flags of the Go server that have no effect to offer here yet: refused by name, not as unknown."""
 

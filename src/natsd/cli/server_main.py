@@ -15,7 +15,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from natsd.base.errors import ListenError, OptionsError
+from natsd.base.errors import ListenError, OptionsError, StorageError
 from natsd.base.version import NATS_VERSION, VERSION
 from natsd.cli.server_flags import PROGRAM, FlagError, parse, usage
 
@@ -326,6 +326,8 @@ class Program:
         except ListenError as error:
             where = join_host_port(self.options.host, max(self.options.port, 0))
             raise StartError(f"Error listening on port: {where}, {quote(str(error))}") from error
+        except StorageError as error:
+            raise StartError(f"Can't start JetStream: {error}") from error
 
     def write_ports_file(self) -> None:
         folder = self.server.options.ports_file_dir
@@ -427,11 +429,11 @@ class Program:
                 self.log.error(text)
 
     def reload(self) -> None:
-        """Read the configuration again and take what it says. Raises OptionsError, and then nothing has changed."""
+        """Read the configuration file again and go by it. Raises OptionsError, and then nothing has changed."""
         if not self.line.config_file:
             raise OptionsError("can only reload config when a file is provided using -c or --config")
         from natsd.cli.surroundings import ProgramSurroundings
 
-        flags = self.line.given
-        self.server.reload(read_config(self.line, flags, self.log.warn), ProgramSurroundings(self))
-        self.options = self.server.options
+        options = read_config(self.line, self.line.given, self.log.warn)
+        self.server.reload(options, ProgramSurroundings(self))
+        self.options = options

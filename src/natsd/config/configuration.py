@@ -30,7 +30,6 @@ NOT_ATTRIBUTES = frozenset(name for option in OPTIONS if not option.effect for n
         "cluster",
         "default_sentinel",
         "gateway",
-        "jetstream",
         "leafnodes",
         "mqtt",
         "ocsp",

@@ -33,7 +33,6 @@ NOT_YET = (
     ("leafnodes", "", "leaf nodes"),
     ("websocket", "", "WebSocket"),
     ("mqtt", "", "MQTT"),
-    ("jetstream", "", "JetStream"),
 )
 
 

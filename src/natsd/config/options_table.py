@@ -179,8 +179,8 @@ OPTIONS = (
     Option("leafnodes leaf", "block leafnodes", "Leaf nodes"),
     Option("websocket ws", "block websocket", "WebSocket listener"),
     Option("mqtt", "block mqtt", "MQTT listener"),
-    Option("jetstream", "jetstream", "JetStream"),
-    Option("store_dir storedir", "text", "Folder for JetStream", default="", effect=False),
+    Option("jetstream", "jetstream", "JetStream: true, or a block with its limits", default=False, flag="js jetstream"),
+    Option("store_dir storedir", "text", "Folder for JetStream", default="", flag="sd store_dir"),
     Option("default_js_domain", "text_map", "Accepted; JetStream domains by account", default={}, effect=False),
     Option("feature_flags", "bool_map", "Accepted; flags of JetStream", default={}, effect=False),
 )

@@ -13,7 +13,8 @@ from natsd.kernel._native_ops cimport (
     INFO, PEDANTIC, PING, PONG, SUB, UNSUB
 )
 from natsd.kernel._native_road cimport Outbound, Road
-from natsd.kernel._native_sublist cimport Match, Message, Sublist, release_match
+from natsd.kernel._native_matches cimport Match, release_match
+from natsd.kernel._native_sublist cimport Message, Sublist
 from natsd.kernel._native_verdicts cimport Verdicts
 from natsd.kernel._native_words cimport (
     V_CONNECT, V_ERR, V_HPUB, V_INFO, V_OK, V_PING, V_PONG, V_PUB, V_SUB, V_UNSUB, VERB_SIZES, Word, literal, reserved,

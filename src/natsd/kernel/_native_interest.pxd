@@ -43,6 +43,7 @@ cdef class Subscription:
     cdef readonly Outbound outbound
     cdef readonly object handler
     cdef public Verdicts filter  # what may be delivered to it; None for everything
+    cdef public Subscription lead  # a local one in whose batch its messages go, to keep their order; None: its own
     cdef list batch
     cdef public int64_t delivered, max
     cdef readonly bint closed
@@ -74,6 +75,7 @@ cdef int trie_insert(Twig* root, Subscription sub, uint64_t seed) except -1
 cdef bint trie_remove(Twig* root, Subscription sub, uint64_t seed) except -1
 cdef int gather(Gathered* into, Leaf* leaf) except -1
 cdef int gather_trie(Gathered* into, Twig* root, const char* subject, size_t size, uint64_t seed) except -1
+cdef Twig* twig_kid(Twig* twig, const char* token, size_t size, uint64_t hash) noexcept
 cdef void ungather(Gathered* found) noexcept
 cdef int list_leaf(list into, Leaf* leaf) except -1
 cdef int list_trie(list into, Twig* root) except -1

@@ -3,6 +3,8 @@
 
 from libc.stdint cimport uint64_t
 from libc.stdlib cimport calloc, free
+from libc.string cimport memcmp
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.object cimport PyObject
 
 from natsd.kernel._native_interest cimport Leaf, leaf_free, list_leaf, same_bytes
@@ -20,6 +22,22 @@ cdef Leaf* literals_find(Literals* literals, bytes subject, uint64_t hash) noexc
             return NULL
         if leaf.hash == hash and same_bytes(leaf.subject, <PyObject*> subject):
             return leaf
+        at = (at + 1) & (literals.capacity - 1)
+
+
+cdef bint literals_has(Literals* literals, const char* subject, size_t size, uint64_t hash) noexcept:
+    cdef size_t at
+    cdef Leaf* leaf
+    if literals.count == 0:
+        return False
+    at = hash & (literals.capacity - 1)
+    while True:
+        leaf = literals.table[at]
+        if leaf == NULL:
+            return False
+        if leaf.hash == hash and <size_t> PyBytes_GET_SIZE(<object> leaf.subject) == size and memcmp(
+                PyBytes_AS_STRING(<object> leaf.subject), subject, size) == 0:
+            return True
         at = (at + 1) & (literals.capacity - 1)
 
 

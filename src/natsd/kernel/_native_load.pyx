@@ -56,25 +56,17 @@ cdef extern from *:
 
 
 cdef enum:
-    LINE_ROOM = 4096        # the longest control line taken; a server's INFO is read before these loops start
-    RECV_ROOM = 1 << 18
     CELL_STEP = 8           # one counter per cache line of 64 bytes
     WAIT_MS = 20            # how often a silent receiver looks whether the run is over
 
-    FINE = 0
-    RUBBISH = 1             # not the NATS protocol
-    REFUSED = 2             # the server sent -ERR
-    GONE = 3                # end of stream or a socket error
-    LATE = 4                # the deadline passed first
 
-
-cdef inline long long now_ns() noexcept nogil:
+cdef long long now_ns() noexcept nogil:
     cdef timespec now
     clock_gettime(CLOCK_MONOTONIC, &now)
     return <long long>now.tv_sec * 1000000000 + now.tv_nsec
 
 
-cdef inline bint try_again() noexcept nogil:
+cdef bint try_again() noexcept nogil:
     return errno == EAGAIN or errno == EINTR
 
 
@@ -109,16 +101,6 @@ cdef inline long long cells_sum(const long long* first, Py_ssize_t count) noexce
     for i in range(count):
         total += cell_load(first + i * CELL_STEP)
     return total
-
-
-cdef struct Stream:
-    int fd
-    Py_ssize_t rest         # bytes of the current payload and its CRLF still to come; 0 between frames
-    Py_ssize_t held         # bytes of an unfinished control line in `line`
-    long long messages
-    long long payload_bytes
-    long long pongs
-    char line[LINE_ROOM]
 
 
 cdef Py_ssize_t frame_size(const char* line, Py_ssize_t size) noexcept nogil:

@@ -51,7 +51,10 @@ cdef class Shadow:
 
 @cython.final
 cdef class Carrier:
-    """The handler of a subscription that takes messages at once: `carry(subject, reply, header, payload) -> int`."""
+    """The handler of a subscription that takes messages at once: `carry(subject, reply, header, payload) -> int`.
+
+    A fifth argument is the subject on the message's line, where it was matched by another.
+    """
 
     def __init__(self, carry):
         self.carry = carry

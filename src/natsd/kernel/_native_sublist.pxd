@@ -1,26 +1,11 @@
-# What the scanner sees of an account's subscriptions: a result of matching, and delivery to it.
+# What the scanner sees of an account's subscriptions: delivery to those that match.
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
-from cpython.object cimport PyObject
 
-from natsd.kernel._native_interest cimport Leaf, Members, Subscription, Twig
-from natsd.kernel._native_literals cimport Literals
-from natsd.kernel._native_road cimport Outbound, Road
+from natsd.kernel._native_interest cimport Subscription
+from natsd.kernel._native_matches cimport Match, Matches
+from natsd.kernel._native_road cimport Outbound
 from natsd.kernel._native_shadow cimport Shadow
-
-cdef struct Match:  # one result, in one piece of memory with its arrays and subjects
-    int refs
-    uint32_t nplain
-    uint32_t ngroups
-    uint32_t size  # of the published subject
-    uint32_t as_size
-    bint keep
-    uint64_t hash
-    uint64_t generation
-    PyObject** plain  # owned, as are the groups' members
-    Members* groups
-    char* subject
-    char* deliver_as
 
 cdef struct Message:  # one published message, all of it in memory
     const char* reply  # NULL for none
@@ -33,33 +18,17 @@ cdef struct Message:  # one published message, all of it in memory
     bint stays  # the payload stays where it is until the next flush
     bint brought  # from another account: no stream takes it to a third
 
-cdef struct Entry:
-    uint64_t hash
-    Match* match
+cdef struct Parts:  # one message of the server's own, in pieces
+    const char* subject
+    size_t subject_size
+    const char* reply  # NULL for none
+    size_t reply_size
+    const char* header
+    size_t header_size
+    const char* payload
+    size_t size  # of the payload alone
 
-cdef class Sublist:
-    cdef readonly Road road
-    cdef object _mapper
-    cdef readonly int64_t count, inserts, removes, matches, cache_hits
-    cdef readonly int64_t in_msgs, in_bytes  # from connections of the account
-    cdef readonly int64_t out_msgs, out_bytes  # to connections of the account
-    cdef Literals literals
-    cdef Twig* trie
-    cdef Entry* cache
-    cdef size_t cache_sets, cache_filled
-    cdef int64_t cache_references
-    cdef uint64_t generation
-    cdef readonly uint64_t version  # no two states of any sublists of one road share it
-    cdef uint32_t victim
-
-    cdef Match* look_up(self, const char* subject, size_t size) except NULL
-    cdef Match* own_match(self, bytes subject) except NULL
-    cdef Match* build(self, bytes subject, bytes deliver_as, bint keep, uint64_t hash) except NULL
-    cdef void keep_match(self, Match* match) noexcept
-    cdef void place(self, Match* match) noexcept
-    cdef void drop_cache(self) noexcept
-    cdef void changed(self) noexcept
-    cdef void forget(self, bytes subject, uint64_t hash) noexcept
+cdef class Sublist(Matches):
     cdef int deliver(self, Match* match, Message* message, Outbound skip) except -1
     cdef int deliver_alike(self, Match* match, Message* message, Outbound skip) except -1
     cdef int given(self, Subscription sub, Outbound outbound, size_t frame, size_t size) except -1
@@ -68,6 +37,8 @@ cdef class Sublist:
     cdef int give_shadow(self, Shadow shadow, Match* match, Message* message, Outbound skip) except -1
     cdef int carry(self, Subscription sub, Match* match, Message* message) except -1
     cdef int send(self, Match* match, bytes reply, bytes header, bytes payload, Outbound skip, bint brought) except -1
+    cdef int deliver_parts(self, Match* match, Parts* parts) except -1
+    cdef int give_parts(self, Subscription sub, Match* match, Parts* parts) except -1
+    cdef int give_parts_local(self, Subscription sub, Match* match, Parts* parts) except -1
+    cdef int put_local(self, Subscription sub, tuple message) except -1
     cdef int give_local(self, Subscription sub, Match* match, Message* message, Outbound skip) except -1
-
-cdef void release_match(Match* match) noexcept

@@ -27,6 +27,7 @@ class Subscription:
         "delivered",
         "filter",
         "handler",
+        "lead",
         "max",
         "outbound",
         "queue",
@@ -50,6 +51,8 @@ class Subscription:
         self.queue = queue
         self.outbound = outbound
         self.handler = handler
+        # A local one in whose batch its messages go, to keep their order; None for its own.
+        self.lead: Subscription | None = None
         self.filter: Verdicts | None = None  # what may be delivered to it; None for everything
         self.delivered = 0
         self.max = 0

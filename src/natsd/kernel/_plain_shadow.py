@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from natsd.kernel._plain_interest import Subscription
 
-    Carry = Callable[[bytes, bytes | None, bytes | None, bytes], int]
+    Carry = Callable[..., int]
 
 MOST = 8192  # names kept
 ANSWERS = b"_R_."
@@ -54,7 +54,10 @@ class Shadow:
 
 
 class Carrier:
-    """The handler of a subscription that takes messages at once: `carry(subject, reply, header, payload) -> int`."""
+    """The handler of a subscription that takes messages at once: `carry(subject, reply, header, payload) -> int`.
+
+    A fifth argument is the subject on the message's line, where it was matched by another.
+    """
 
     __slots__ = ("carry",)
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from natsd.kernel._plain_interest import Subscription
     from natsd.kernel._plain_road import Outbound, Road
 
+    Published = tuple[bytes, bytes | None, bytes | None, bytes]
+    Stored = tuple[int, bytes, bytes | None, bytes, int]
     Groups = list[list[Subscription]]
     Match = tuple[list[Subscription], Groups, bytes]
 
@@ -43,6 +45,7 @@ class Sublist:
         "inserts",
         "mapper",
         "matches",
+        "on_changed",
         "out_bytes",
         "out_msgs",
         "removes",
@@ -52,6 +55,8 @@ class Sublist:
     def __init__(self, road: Road) -> None:
         self.road = road
         self.mapper: Callable[[bytes], tuple[bytes, bool]] | None = None
+        # Told the subject of each subscription that came or went; may take note only, for it is called amid deliveries.
+        self.on_changed: Callable[[bytes], None] | None = None
         self.count = 0
         self.in_msgs = 0  # from connections of the account
         self.in_bytes = 0
@@ -102,6 +107,8 @@ class Sublist:
         where.append(sub)
         self.count += 1
         self.inserts += 1
+        if self.on_changed is not None:
+            self.on_changed(sub.subject)
 
     def _forget(self, subject: bytes) -> None:
         # Mapping lets one subject be delivered as another, so with it a single entry cannot be told.
@@ -159,6 +166,8 @@ class Sublist:
         self.count -= 1
         self.removes += 1
         sub.outbound = None
+        if self.on_changed is not None:
+            self.on_changed(sub.subject)
         return True
 
     def match(self, subject: bytes) -> tuple[list[Subscription], Groups]:
@@ -243,6 +252,38 @@ class Sublist:
         """
         return self.deliver(self.look_up(subject), reply, header, payload, _sizes(header, payload), skip, True)
 
+    def publish_acks(
+        self, batch: list[Published], start: int, n: int, prefix: bytes, first_seq: int, suffix: bytes
+    ) -> None:
+        """Answer those of batch[start : start + n] that have a reply: the i-th with prefix, first_seq + i, suffix."""
+        for i, (_, reply, _, _) in enumerate(batch[start : start + n]):
+            if reply is not None:
+                self.publish(reply, None, None, b"%b%d%b" % (prefix, first_seq + i, suffix))
+
+    def deliver_as(self, to: bytes, subject: bytes, reply: bytes | None, header: bytes | None, payload: bytes) -> int:
+        """Give a message to those who listen to `to`, with `subject` on its line; returns how many took it."""
+        return self._deliver_as(self._own_match(to), subject, reply, header, payload)
+
+    def deliver_stored(
+        self, to: bytes, messages: list[Stored], ack_prefix: bytes, delivery: int, first_dseq: int, first_pending: int
+    ) -> int:
+        """Give stored messages to those who listen to `to`, until nobody takes one; returns how many were taken.
+
+        The reply of the i-th: ack_prefix, then delivery, its sequence, first_dseq + i, its time, first_pending - i.
+        """
+        found = self._own_match(to)
+        for i, (seq, subject, header, payload, time_ns) in enumerate(messages):
+            reply = b"%b%d.%d.%d.%d.%d" % (ack_prefix, delivery, seq, first_dseq + i, time_ns, first_pending - i)
+            if not self._deliver_as(found, subject, reply, header, payload):
+                return i
+        return len(messages)
+
+    def _deliver_as(
+        self, found: Match, subject: bytes, reply: bytes | None, header: bytes | None, payload: bytes
+    ) -> int:
+        plain, groups, to = found
+        return self.deliver((plain, groups, subject), reply, header, payload, _sizes(header, payload), None, to=to)
+
     def deliver(
         self,
         found: Match,
@@ -252,23 +293,25 @@ class Sublist:
         sizes: bytes,
         skip: Outbound | None,
         brought: bool = False,
+        to: bytes | None = None,
     ) -> int:
         """Give one message to every plain subscription and to one member of each group; returns how many took it.
 
         sizes: the size words of its line, as they were sent. skip: a connection that is not to get it.
         brought: it came from another account, and no stream takes it to a third.
+        to: the subject it was matched by, where the one on its line is another.
         """
         plain, groups, subject = found
         frames: list[bytes | None] = [None, None]  # the frame after the sid: for MSG and for HMSG receivers
         n = 0
         for sub in plain:
-            if self._give(sub, skip, subject, reply, header, payload, sizes, frames, brought):
+            if self._give(sub, skip, subject, reply, header, payload, sizes, frames, brought, to):
                 n += 1
         for members in groups:
             start = self.road.pick(len(members))
             for i in range(len(members)):
                 sub = members[(start + i) % len(members)]
-                if self._give(sub, skip, subject, reply, header, payload, sizes, frames, brought):
+                if self._give(sub, skip, subject, reply, header, payload, sizes, frames, brought, to):
                     n += 1
                     break
         return n
@@ -284,6 +327,7 @@ class Sublist:
         sizes: bytes,
         frames: list[bytes | None],
         brought: bool,
+        to: bytes | None,
     ) -> bool:
         if sub.closed:
             return False
@@ -293,20 +337,24 @@ class Sublist:
         handler = sub.handler
         if isinstance(handler, Shadow):
             origin = handler.origin
-            if brought or origin.closed or origin.outbound is None or subject.startswith(ANSWERS):
+            if brought or origin.closed or origin.outbound is None or (to is None and subject.startswith(ANSWERS)):
                 return False
-            if handler.names is not None:
+            if handler.names is not None and to is None:
                 subject = handler.names.name(subject)
-            return self._give(origin, skip, subject, reply, header, payload, sizes, frames, False)
+            return self._give(origin, skip, subject, reply, header, payload, sizes, frames, False, to)
         if isinstance(handler, Carrier):
-            taken = handler.carry(subject, reply, header, payload) > 0
+            if to is None:
+                taken = handler.carry(subject, reply, header, payload) > 0
+            else:
+                taken = handler.carry(to, reply, header, payload, subject) > 0
             sub.delivered += taken
             return taken
         if outbound is None:
+            lead = sub.lead or sub
             sub.delivered += 1
-            if not sub.batch:
-                self.road.add_handler(sub)
-            sub.batch.append((subject, reply, header, payload))
+            if not lead.batch:
+                self.road.add_handler(lead)
+            lead.batch.append((subject, reply, header, payload))
         else:
             if outbound.closed or outbound is skip:
                 return False

@@ -58,7 +58,7 @@ def account_detail(server: ServerView, name: str) -> Document:
     detail |= {
         "expired": False,
         "complete": True,
-        "jetstream_enabled": server.roster.info.jetstream,
+        "jetstream_enabled": server.storage is not None and name in server.storage.jetstream.homes,
         "leafnode_connections": 0,
         "client_connections": account.connections,
         "subscriptions": len(account.sublist),

@@ -12,7 +12,6 @@ from natsd.monitor.connz import connz
 from natsd.monitor.document import INDENT, pieces
 from natsd.monitor.healthz import healthz
 from natsd.monitor.http import PLAIN, Page, note
-from natsd.monitor.jsz import jsz
 from natsd.monitor.mesh import gatewayz, leafz, routez
 from natsd.monitor.query import NotThere
 from natsd.monitor.queues import ipqueuesz, raftz
@@ -35,6 +34,14 @@ SCRIPT = "application/javascript"
 ANY_ORIGIN = ("Access-Control-Allow-Origin", "*")
 CALLBACK_CHARS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_$.")
 """What the name of a JavaScript function is made of; anything else in `callback` would be somebody else's program."""
+
+
+def jsz(server: ServerView, query: Query) -> Document | Steps:
+    """The page of JetStream, which few servers load."""
+    from natsd.monitor.jsz import jsz
+
+    return jsz(server, query)
+
 
 BUILDERS: dict[str, Build] = {
     "/connz": connz,

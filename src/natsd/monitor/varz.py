@@ -64,7 +64,7 @@ def varz(
         "leaf": {},
         "mqtt": {},
         "websocket": {},
-        "jetstream": {},
+        "jetstream": _jetstream(server),
         "tls_timeout": options.tls.timeout_s if options.tls is not None else 2.0,
         "write_deadline": to_ns(options.write_deadline_s),
         "start": date(started_ns),
@@ -109,3 +109,12 @@ def varz(
     if server.security is not None and server.security.not_after_s:
         page["tls_cert_not_after"] = date(server.security.not_after_s * SECOND_NS)
     return page
+
+
+def _jetstream(server: ServerView) -> Document:
+    if server.storage is None:
+        return {}
+    from natsd.monitor.jsz import jetstream_part
+
+    part = jetstream_part(server.storage)
+    return {"config": part.pop("config"), "stats": server.storage.jetstream.stats(), **part}

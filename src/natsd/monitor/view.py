@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from natsd.accounts.account import Account
     from natsd.base.clock import Clock, Timers
     from natsd.base.tls_options import TlsOptions
+    from natsd.jetstream.jetstream import JetStream
     from natsd.kernel import Road, Subscription
     from natsd.protocol.info import Info
 
@@ -203,6 +204,52 @@ class SecurityView(Protocol):
     @property
     def not_after_s(self) -> int: ...
 
+class StorageOptionsView(Protocol):
+    """What JetStream was told. sync_interval_s: 0 for a sync before every acknowledgement."""
+
+    @property
+    def max_memory(self) -> int: ...
+
+    @property
+    def store_dir(self) -> str: ...
+
+    @property
+    def sync_interval_s(self) -> float: ...
+
+    @property
+    def domain(self) -> str: ...
+
+    @property
+    def strict(self) -> bool: ...
+
+    @property
+    def max_ack_pending(self) -> int: ...
+
+    @property
+    def max_request_batch(self) -> int: ...
+
+    @property
+    def duplicate_window_ns(self) -> int: ...
+
+    @property
+    def promise(self) -> str: ...
+
+
+class StorageView(Protocol):
+    """JetStream of a server. sync_ns: how long its disk takes for a sync."""
+
+    @property
+    def jetstream(self) -> JetStream: ...
+
+    @property
+    def options(self) -> StorageOptionsView: ...
+
+    @property
+    def max_file(self) -> int: ...
+
+    @property
+    def sync_ns(self) -> int: ...
+
 
 class ServerView(Protocol):
     """A server. `started` (0 before the start) and `loaded`, when its options took effect, are wall clock dates.
@@ -251,3 +298,6 @@ class ServerView(Protocol):
 
     @property
     def lame(self) -> bool: ...
+
+    @property
+    def storage(self) -> StorageView | None: ...

@@ -35,6 +35,12 @@ def make_options(configuration: Configuration, flags: dict[str, object]) -> Opti
     """Options of a file; what flags set goes before it. Raises OptionsError for what cannot be."""
     from natsd.server.options import Options
 
+    block = configuration.values.get("jetstream")
+    if isinstance(block, dict) and flags.get("jetstream", True):
+        # The flags say that it is on and where; what else there is to say stands in the block.
+        flags = {name: value for name, value in flags.items() if name != "jetstream"}
+        if "store_dir" in flags:
+            configuration.values["jetstream"] = {**block, "store_dir": flags["store_dir"]}
     values = {**configuration.values, **flags, "config_file": configuration.path, "config_digest": configuration.digest}
     if "tls" not in flags and values.get("tls") is not None:
         values["tls"] = tls_options(values["tls"], bool(values.get("allow_non_tls")))  # type: ignore[arg-type]

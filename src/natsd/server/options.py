@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from natsd.accounts.users import User
     from natsd.base.tls_options import TlsOptions
     from natsd.config.records import AccountRecord, AuthCallout
+    from natsd.server.jetstream_options import JetStreamOptions
 
 AUTH_TIMEOUT_S = 2.0
 MAX_PAYLOAD_WARNING = 8 << 20
@@ -38,6 +39,7 @@ class Options:
     what a configuration file gave. default_permissions: those of users without any. no_auth_user: the name of the user
     that silent clients become. accounts: records, or by name what the accounts block of a configuration file has.
     What records of accounts and auth_callout hold is in natsd/config/records.py.
+    jetstream: True, or a mapping with the keys of the block in a configuration file. store_dir: where streams are kept.
     """
 
     __slots__ = (
@@ -55,6 +57,7 @@ class Options:
         "http_host",
         "http_port",
         "https_port",
+        "jetstream",
         "lame_duck_duration_s",
         "lame_duck_grace_period_s",
         "log_file",
@@ -86,6 +89,7 @@ class Options:
         "server_metadata",
         "server_name",
         "server_tags",
+        "store_dir",
         "syslog",
         "system_account",
         "tls",
@@ -156,6 +160,8 @@ class Options:
         users: Iterable[Any] | None = None,
         no_auth_user: str = "",
         default_permissions: Any = None,
+        jetstream: bool | dict[str, Any] = False,
+        store_dir: str = "",
     ) -> None:
         self.host = host
         self.port = port
@@ -218,6 +224,8 @@ class Options:
         self.users = list(users or ())
         self.no_auth_user = no_auth_user
         self.default_permissions = default_permissions
+        self.jetstream = jetstream
+        self.store_dir = store_dir
 
     def check(self) -> None:
         """Raises OptionsError for what cannot be."""
@@ -250,6 +258,7 @@ class Options:
             parse_mappings(self.mappings)
         if self.lame_duck_duration_s > 0 and self.lame_duck_grace_period_s >= self.lame_duck_duration_s:
             raise OptionsError("lame_duck_grace_period must be shorter than lame_duck_duration")
+        self.check_jetstream()
         if any(getattr(self, name) for name in RARE):
             from natsd.config.not_yet import missing_for
 
@@ -268,6 +277,14 @@ class Options:
         names.update(user.account for user in users if user.account)
         if self.system_account and self.system_account not in (names | {SYSTEM}):
             raise OptionsError(f"system_account: there is no account {self.system_account!r}")
+
+    def check_jetstream(self) -> JetStreamOptions | None:
+        """What JetStream is to be like, None without it. Raises OptionsError."""
+        if not self.jetstream:
+            return None
+        from natsd.server.jetstream_options import as_jetstream
+
+        return as_jetstream(self.jetstream, self.store_dir)
 
     def check_users(self) -> list[User]:
         """The users as records with their permissions settled. Raises OptionsError."""

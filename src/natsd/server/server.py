@@ -34,9 +34,11 @@ if TYPE_CHECKING:
     from natsd.base.clock import Clock
     from natsd.base.log import Log
     from natsd.base.tls_options import TlsOptions
+    from natsd.jetstream.jetstream import JetStream
     from natsd.net.tls_connection import Buffers
     from natsd.net.tls_context import Security
     from natsd.server.apply import Surroundings
+    from natsd.server.jetstream import Storage
     from natsd.server.options import Options
 
 RESERVED_SUBJECTS = (b"_GR_.?", b"$NRG.")
@@ -109,6 +111,8 @@ class Server:
         self._resets: Resets | None = None
         self._network: Network | None = None
         self._lame_duck: asyncio.Task[None] | None = None
+        self.storage: Storage | None = None
+        """JetStream and what it stands on, once the server has started with it."""
         self._stopped: asyncio.Event | None = None
 
     @staticmethod
@@ -243,7 +247,10 @@ class Server:
         return f"{self.scheme}://{join_host_port(host, self.port)}"
 
     async def start(self) -> None:
-        """Listen for clients. Raises ListenError when the port is not to be had."""
+        """Open JetStream where it is wanted, listen for clients.
+
+        Raises ListenError when the port is not to be had, StorageError where streams cannot be kept.
+        """
         options = self.options
         log = self.log
         loop = asyncio.get_running_loop()
@@ -253,6 +260,11 @@ class Server:
             log.warn("Plaintext passwords detected, use nkeys or bcrypt")
         self.warn_of_closed_door()
         sock = bind(self.host, max(options.port, 0))
+        try:
+            self._open_jetstream()
+        except BaseException:
+            sock.close()
+            raise
         self.port = int(sock.getsockname()[1])
         self.started = self.clock.wall_ns()
         self._stopped = asyncio.Event()
@@ -305,6 +317,22 @@ class Server:
                 from natsd.net.throttle import Throttle
 
                 network.throttle = Throttle(limit, self.clock, self.timers, self.log) if limit else None
+
+    def _open_jetstream(self) -> None:
+        wanted = self.options.check_jetstream()
+        if wanted is None:
+            return
+        from natsd.server.jetstream import Storage
+
+        self.log.notice("Starting JetStream")
+        self.storage = Storage(self, wanted)
+        info = self.roster.info
+        info.jetstream, info.domain = True, wanted.domain
+
+    @property
+    def jetstream(self) -> JetStream | None:
+        """JetStream, None without it."""
+        return self.storage.jetstream if self.storage is not None else None
 
     def _on_accept(self, sock: socket.socket, ip: str, port: int) -> None:
         assert self._network is not None
@@ -426,6 +454,10 @@ class Server:
             self.system.events.on_stop()
             self.system.events.stop()
         self.road.settle()
+        if self.storage is not None:
+            # What was taken is written and acknowledged while those who sent it are still there.
+            self.storage.close()
+            self.road.settle()
         for session in list(self.roster.connections.values()):
             session.close(SERVER_SHUTDOWN)
         network = self._network

@@ -13,6 +13,7 @@ from natsd.protocol.errors import quoted
 
 if TYPE_CHECKING:
     from natsd.accounts.account import Account
+    from natsd.auth.certificate import Certificate
     from natsd.auth.credentials import Admission
     from natsd.kernel import Inbound, Outbound, Subscription
     from natsd.protocol.connect import Connect
@@ -106,6 +107,15 @@ class Facts:
             if who:
                 label += f" - {quoted(f'{self.account.name}/{who}'.encode())}"
         return label
+
+    @property
+    def certificate(self) -> Certificate | None:
+        """Its certificate where those say who somebody is, None where they do not."""
+        if not self.roster.rules.map_certificates:
+            return None
+        from natsd.auth.certificate import Certificate
+
+        return Certificate(self.tls.certificate if self.tls is not None else None)
 
     def client_info(self) -> dict[str, object]:
         """What is told of it to those who may know everything, as Nats-Request-Info has it; nothing that is empty."""

@@ -410,7 +410,7 @@ class Session(Secured):
         self.connected = True
         if again or self.entered:
             self._drop_subscriptions()
-        admission = self._admit(connect)
+        admission = self.admit(connect)
         if admission is None or connect.account or connect.new_account:
             self._refuse_login()
             return
@@ -436,14 +436,9 @@ class Session(Secured):
         if connect.verbose:
             self._say(_OK)
 
-    def _admit(self, connect: Connect) -> Admission | None:
-        roster = self.roster
-        certificate = None
-        if roster.rules.map_certificates:
-            from natsd.auth.certificate import Certificate
-
-            certificate = Certificate(self.tls.certificate if self.tls is not None else None)
-        return roster.credentials.admit(connect, self.connection_type, self.nonce, certificate)
+    def admit(self, connect: Connect) -> Admission | None:
+        """Who that is who says this, by what the server knows now; None for nobody."""
+        return self.roster.credentials.admit(connect, self.connection_type, self.nonce, self.certificate)
 
     def _enter(self, admission: Admission) -> bool:
         """Bind the connection to its account and its rights. False where that cannot be; the client is told then."""
@@ -489,7 +484,8 @@ class Session(Secured):
         # Without a CONNECT there is nothing to go by but that nothing was said.
         admission = None
         if self.roster.credentials.no_auth_user:
-            admission = self._admit(Connect())
+            credentials = self.roster.credentials
+            admission = credentials.admit(Connect(), self.connection_type, self.nonce, self.certificate)
         if admission is None:
             self._refuse_login()
             return
@@ -570,6 +566,5 @@ class Session(Secured):
         self.ping_timer = roster.timers.schedule(rules.ping_interval_ns, self.on_ping_timer)
 
     # For whoever decides about sessions from outside, as a reload does.
-    admit = _admit
     adopt = _enter
     refuse_login = _refuse_login

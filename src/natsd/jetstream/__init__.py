@@ -1,0 +1,1 @@
+"""Streams, consumers and their API: services beside the road, on top of a store."""

@@ -1,0 +1,61 @@
+"""What waits for the disk: acknowledgements and whatever else may be said only when its record is safe.
+
+One queue per store, in the order of the calls; so nobody hears of his second message before his first.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from natsd.jetstream.stream import Stream
+    from natsd.store.contract import Store
+
+
+class Commits:
+    """The queue of one store."""
+
+    __slots__ = ("_queue", "_running", "_visible", "store")
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self._queue: deque[tuple[int, Callable[[], None]]] = deque()
+        self._visible: dict[Stream, None] = {}
+        self._running = False
+        store.on_durable = self.run
+
+    def __len__(self) -> int:
+        return len(self._queue)
+
+    def after(self, callback: Callable[[], None]) -> None:
+        """Have `callback` called when everything that was handed to the store so far is safe; at once if it is."""
+        self._queue.append((self.store.position, callback))
+        if not self._running:
+            self.run()
+
+    def show(self, stream: Stream) -> None:
+        """Messages of a stream became visible: its consumers are told once the queue is worked off."""
+        self._visible[stream] = None
+        if not self._running:
+            self.run()
+
+    def run(self) -> None:
+        """Call what is due."""
+        if self._running:
+            return
+        self._running = True
+        queue = self._queue
+        try:
+            while queue or self._visible:
+                while queue and queue[0][0] <= self.store.durable:
+                    queue.popleft()[1]()
+                if not self._visible:
+                    break
+                visible, self._visible = self._visible, {}
+                for stream in visible:
+                    stream.tell_consumers()
+        finally:
+            self._running = False

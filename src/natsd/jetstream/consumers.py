@@ -1,0 +1,113 @@
+"""All consumers of one account: their acknowledgements and flow control, and the watch over deliver subjects.
+
+There is one subscription for all acknowledgements (`$JS.ACK.>`) and one for all flow control (`$JS.FC.>`), so a
+consumer that does nothing costs nothing. Acknowledgements of one read come as one batch in their order.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from natsd.base.clock import MS_NS
+from natsd.jetstream import headers
+from natsd.jetstream.acks import Acks
+from natsd.kernel import Subscription
+
+if TYPE_CHECKING:
+    from natsd.base.clock import Timer
+    from natsd.jetstream.consumer import Consumer
+    from natsd.jetstream.home import Home
+
+    Published = tuple[bytes, bytes | None, bytes | None, bytes]
+
+LOOK_NS = 50 * MS_NS
+"""How often it is looked whether subscriptions at deliver subjects came or went, where any did."""
+
+
+class Consumers:
+    """What the consumers of an account share."""
+
+    __slots__ = ("_acks", "_home", "_pushing", "_subs", "_timer", "_waking", "_worked")
+
+    def __init__(self, home: Home) -> None:
+        self._home = home
+        self._acks = Acks(home)
+        self._pushing: dict[Consumer, None] = {}
+        self._waking: dict[Consumer, None] = {}
+        self._subs: list[Subscription] = []
+        self._timer: Timer | None = None
+        self._worked = 0
+
+    def open(self) -> None:
+        """Take acknowledgements from now on."""
+        for subject, handler in ((b"$JS.ACK.>", self._acks.take), (b"$JS.FC.>", self._take_flow)):
+            sub = Subscription(subject, b"", handler=handler)
+            self._home.sublist.insert(sub)
+            self._subs.append(sub)
+
+    def close(self) -> None:
+        """Take nothing any more."""
+        for sub in self._subs:
+            self._home.sublist.remove(sub)
+        self._subs.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def add(self, consumer: Consumer) -> None:
+        """A consumer is there."""
+        if consumer.push is not None:
+            self._pushing[consumer] = None
+            self._wait()
+
+    def discard(self, consumer: Consumer) -> None:
+        """A consumer is gone."""
+        self._pushing.pop(consumer, None)
+        self._waking.pop(consumer, None)
+
+    def wake(self, consumer: Consumer) -> None:
+        """Somebody listens to a push consumer now: it goes on as soon as what happens now is done."""
+        self._waking[consumer] = None
+        if len(self._waking) == 1:
+            self._home.timers.schedule(0, self._wake)
+
+    def _wake(self) -> None:
+        waking, self._waking = self._waking, {}
+        for consumer in waking:
+            consumer.pump()
+
+    def _wait(self) -> None:
+        if self._pushing and (self._timer is None or not self._timer.active):
+            # With very many of them a look is no trifle, so it comes less often.
+            delay = LOOK_NS + len(self._pushing) * MS_NS // 10
+            self._timer = self._home.timers.schedule(delay, self._look)
+
+    def _look(self) -> None:
+        sublist = self._home.sublist
+        worked = sublist.inserts + sublist.removes
+        if worked != self._worked:
+            self._worked = worked
+            for consumer in list(self._pushing):
+                consumer.look()
+        self._wait()
+
+    def _take_flow(self, batch: list[Published]) -> None:
+        for subject, reply, header, _ in batch:
+            parts = subject.split(b".", 4)
+            consumer = self.find(parts[2], parts[3]) if len(parts) == 5 else None
+            if consumer is None or consumer.push is None or not consumer.config.flow_control:
+                self.nobody(reply)
+            elif consumer.push.on_answer(subject):
+                if header is not None and consumer.config.ack_policy == "flow_control":
+                    seq = headers.value_of(header, b"Nats-Last-Stream") or b""
+                    consumer_seq = headers.value_of(header, b"Nats-Last-Consumer") or b""
+                    if seq.isdigit() and consumer_seq.isdigit():
+                        consumer.ack_upto(int(consumer_seq), int(seq))
+                consumer.pump()
+
+    def find(self, stream: bytes, name: bytes) -> Consumer | None:
+        """The consumer of this name."""
+        return self._acks.find(stream, name)
+
+    def nobody(self, reply: bytes | None) -> None:
+        """Say that nobody is there to answer."""
+        self._acks.nobody(reply)

@@ -1,0 +1,136 @@
+"""JetStream of a server: its stores, its limits, and the accounts that have it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from natsd.base.version import API_LEVEL
+from natsd.jetstream.commits import Commits
+from natsd.jetstream.consumer_create import restore_consumers
+from natsd.jetstream.home import Home
+from natsd.jetstream.limits import AccountLimits, ServerLimits
+from natsd.jetstream.stream import Stream
+from natsd.jetstream.stream_check import dynamic_metadata
+from natsd.jetstream.stream_config import is_unfinished, load_config
+
+if TYPE_CHECKING:
+    from natsd.accounts.account import Account
+    from natsd.base.chance import Chance
+    from natsd.base.clock import Clock, Timers
+    from natsd.base.log import Log
+    from natsd.store.contract import Store
+
+
+class JetStream:
+    """All of it. `memory` and `file` are open stores; `enable` gives it to an account.
+
+    used: bytes by kind of storage over all accounts. failed: why nothing is stored any more, empty while all is well.
+    """
+
+    def __init__(
+        self,
+        memory: Store,
+        file: Store,
+        *,
+        clock: Clock,
+        timers: Timers,
+        chance: Chance,
+        log: Log,
+        server_name: str = "",
+        domain: str = "",
+        strict: bool = True,
+        limits: ServerLimits | None = None,
+    ) -> None:
+        self.clock = clock
+        self.timers = timers
+        self.chance = chance
+        self.log = log
+        self.server_name = server_name
+        self.domain = domain
+        self.strict = strict
+        self.limits = limits or ServerLimits()
+        self.api_level = API_LEVEL
+        self.dynamic_metadata = dynamic_metadata(API_LEVEL)
+        self.api_total = 0
+        self.api_errors = 0
+        self.homes: dict[str, Home] = {}
+        self.used = {"file": 0, "memory": 0}
+        self.failed = ""
+        self._commits = {"memory": Commits(memory), "file": Commits(file)}
+        self._found = file.streams()
+        file.on_failed = self._on_failed
+
+    def commits(self, storage: str) -> Commits:
+        """The queue, and with it the store, of a kind of storage."""
+        return self._commits[storage]
+
+    def enable(self, account: Account, limits: AccountLimits | None = None) -> Home:
+        """Give JetStream to an account: open what the store has of it, then answer its requests."""
+        home = self.homes[account.name] = Home(self, account, limits or AccountLimits())
+        self._recover(home)
+        home.open()
+        return home
+
+    def decline(self, account: Account) -> None:
+        """Tell an account that asks that it has no JetStream."""
+        home = Home(self, account, AccountLimits())
+        home.api.decline()
+
+    def disable(self, account: Account) -> None:
+        """Take it away again; what is stored stays."""
+        home = self.homes.pop(account.name, None)
+        if home is not None:
+            home.close()
+
+    def _recover(self, home: Home) -> None:
+        names = [key for key in self._found if key.rpartition("/")[0] == home.name]
+        for key in names:
+            saved, store = self._found.pop(key)
+            if is_unfinished(saved):
+                self.log.warn(f"The restore of stream {key!r} was never finished: it is thrown away")
+                self._commits["file"].store.delete(key)
+                continue
+            config, created_ns = load_config(saved)
+            stream = Stream(home, config, store, created_ns)
+            home.add_stream(stream)
+        for stream in list(home.streams.values()):
+            # Those that are filled from it come first or later: either way they see what it has.
+            stream.open(recovering=True)
+            for reader in list(stream.inflow_readers):
+                reader.pump()
+            restore_consumers(stream)
+            state = stream.store.state
+            self.log.notice(f"  Restored {state.msgs:,} messages for stream '{home.name} > {stream.name}'")
+
+    def max_bytes(self, storage: str) -> int:
+        """What the server has of a kind of storage; a very large number where that is not limited."""
+        most = self.limits.max_memory if storage == "memory" else self.limits.max_file
+        return most or 1 << 62
+
+    def reserved(self, storage: str) -> int:
+        """What all accounts' streams ask to have kept for them."""
+        return sum(home.reserved(storage) for home in self.homes.values())
+
+    def _on_failed(self, text: str) -> None:
+        self.failed = text
+        self.log.error(f"JetStream stores nothing any more: {text}")
+
+    def close(self) -> None:
+        """Stop everything, write what has to be written."""
+        for home in list(self.homes.values()):
+            home.close()
+        self.homes.clear()
+        for commits in self._commits.values():
+            commits.store.close()
+
+    def stats(self) -> dict[str, Any]:
+        """The figures of /varz and /jsz."""
+        return {
+            "memory": self.used["memory"],
+            "storage": self.used["file"],
+            "reserved_memory": self.reserved("memory"),
+            "reserved_storage": self.reserved("file"),
+            "accounts": len(self.homes),
+            "ha_assets": 0,
+            "api": {"level": self.api_level, "total": self.api_total, "errors": self.api_errors},
+        }

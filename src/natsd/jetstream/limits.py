@@ -1,0 +1,36 @@
+"""What an account may keep in JetStream, and what the server has for all of them. -1: no limit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+DEFAULT_DUPLICATE_WINDOW_NS = 120_000_000_000
+
+
+class AccountLimits(msgspec.Struct):
+    """Limits of one account; bytes, counts. 0 for streams' bytes: no limit."""
+
+    max_memory: int = -1
+    max_storage: int = -1
+    max_streams: int = -1
+    max_consumers: int = -1
+    max_ack_pending: int = -1
+    memory_max_stream_bytes: int = -1
+    storage_max_stream_bytes: int = -1
+    max_bytes_required: bool = False
+
+    def as_dict(self) -> dict[str, Any]:
+        shown: dict[str, Any] = msgspec.to_builtins(self)
+        return shown
+
+
+class ServerLimits(msgspec.Struct):
+    """Limits of the `jetstream` block. 0: no limit, but for the bytes."""
+
+    max_memory: int = 0
+    max_file: int = 0
+    max_ack_pending: int = 0
+    max_request_batch: int = 0
+    duplicate_window_ns: int = 0

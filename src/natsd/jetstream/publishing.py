@@ -1,0 +1,417 @@
+"""How a stream takes messages. The fast way: a run of messages that need no look is one call of the store.
+
+What has a header of ours, or comes to a stream that changes or bounds each message, goes one by one, in this order:
+1. The stream's subject transform.
+2. Sealed; expected stream; whether a TTL is allowed; expected last sequence of the subject; of the stream; source.
+3. The message id: what was seen before is acknowledged again, and nothing is stored.
+4. The expected last message id; the roll-up; the size; the header's size; what server and account have room for.
+5. Interest: a message that no consumer is about gets a sequence and is not kept.
+6. The TTL's value; then it is stored, and what it rolls up goes; then it is published again where that is wanted.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from natsd.base.units import SECOND_NS, parse_duration
+from natsd.jetstream import headers
+from natsd.jetstream.dates import render_date
+from natsd.jetstream.errors import ApiError
+from natsd.jetstream.expiry import marker_header
+from natsd.store.contract import REFUSED_BYTES, REFUSED_MSGS, REFUSED_PER_SUBJECT
+from natsd.subjects.transform import Transform
+from natsd.subjects.valid import is_valid_literal
+
+if TYPE_CHECKING:
+    from natsd.jetstream.stream import Stream
+
+    Message = tuple[bytes, bytes | None, bytes | None, bytes]
+
+REFUSALS = {
+    REFUSED_MSGS: "maximum messages exceeded",
+    REFUSED_BYTES: "maximum bytes exceeded",
+    REFUSED_PER_SUBJECT: "maximum messages per subject exceeded",
+}
+MAX_HEADER = 65535
+NEVER = -1
+MESSAGE_OVERHEAD = 22
+"""What a message costs beside its subject, header and payload, when it is held against an account's limit."""
+
+
+class Publishing:
+    """The intake of one stream."""
+
+    __slots__ = ("_ack", "_plain", "_republish", "_stream", "_transform")
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+        self._ack = b""
+        self._plain = True
+        self._transform: Transform | None = None
+        self._republish: Transform | None = None
+        self.configure()
+
+    def configure(self) -> None:
+        """Look at the stream's configuration anew."""
+        stream = self._stream
+        config, home = stream.config, stream.home
+        name = msgspec.json.encode(config.name)
+        domain = b',"domain":' + msgspec.json.encode(home.domain) if home.domain else b""
+        self._ack = b'{"stream":' + name + domain + b',"seq":'
+        change, again = config.subject_transform, config.republish
+        self._transform = Transform(change.src.encode(), change.dest.encode()) if change and change.dest else None
+        self._republish = Transform(again.src.encode(), again.dest.encode()) if again else None
+        self._plain = (
+            not config.sealed
+            and config.max_msg_size < 0
+            and config.retention != "interest"
+            and self._transform is None
+            and self._republish is None
+        )
+
+    def id_of(self, header: bytes | None) -> bytes:
+        """The message id in a header, empty for none."""
+        return b"" if header is None else headers.value_of(header, headers.MSG_ID) or b""
+
+    def take(self, batch: list[Message]) -> None:
+        """Store the messages of one read, acknowledge those that ask for it."""
+        stream = self._stream
+        if stream.closed:
+            return
+        size = len(batch)
+        plain = self._plain and self._has_room(batch)
+        start = at = 0
+        if plain:
+            prefix = headers.PREFIX
+            for message in batch:
+                header = message[2]
+                if header is not None and prefix in header:
+                    if at > start:
+                        self._store_run(batch, start, at)
+                    self._take_one(message)
+                    start = at + 1
+                at += 1
+            if start < size:
+                self._store_run(batch, start, size)
+        else:
+            for message in batch:
+                self._take_one(message)
+        stream.count_bytes()
+
+    def _has_room(self, batch: list[Message]) -> bool:
+        """Whether the limits of account and server are far enough away not to be looked at for each message."""
+        stream = self._stream
+        home, storage = stream.home, stream.config.storage
+        jetstream = home.jetstream
+        limits = home.limits
+        most = limits.max_memory if storage == "memory" else limits.max_storage
+        room = jetstream.max_bytes(storage) - jetstream.used[storage]
+        if most >= 0:
+            room = min(room, most - home.used[storage])
+        if room > 1 << 30:
+            return not jetstream.failed
+        return room > sum(_size(message) for message in batch) and not jetstream.failed
+
+    def _store_run(self, batch: list[Message], start: int, end: int) -> None:
+        """Store batch[start:end], none of which needs a look."""
+        stream = self._stream
+        store = stream.store
+        if start or end < len(batch):
+            batch, start, end = batch[start:end], 0, end - start
+        while start < end:
+            now = stream.now_ns()
+            first = store.last_seq + 1
+            stored = store.append(batch, now, start)
+            if stored:
+                stream.last_msg_id = b""
+                self._acknowledge(batch, start, stored, first)
+                if stream.config.max_age > 0:
+                    stream.expiry.on_stored(now)
+                start += stored
+            if start < end:
+                self._refuse(batch[start], ApiError("STREAM_STORE_FAILED", err=REFUSALS[store.refusal]))
+                start += 1
+
+    def _acknowledge(self, batch: list[Message], start: int, n: int, first: int) -> None:
+        stream = self._stream
+        sublist, prefix = stream.home.sublist, self._ack
+        answers = not stream.config.no_ack
+
+        def settle() -> None:
+            if answers:
+                sublist.publish_acks(batch, start, n, prefix, first, b"}")
+            stream.show(first + n - 1)
+
+        stream.when_durable(settle)
+
+    def _refuse(self, message: Message, error: ApiError) -> None:
+        stream = self._stream
+        reply = message[1]
+        if reply and not stream.config.no_ack:
+            page = {"error": error.as_dict(), "stream": stream.name, "seq": 0}
+            self._answer(reply, msgspec.json.encode(page))
+
+    def _answer(self, reply: bytes, payload: bytes) -> None:
+        """In its turn: whoever published hears of his messages in their order."""
+        self._send(reply, None, payload)
+
+    def _send(self, subject: bytes, header: bytes | None, payload: bytes) -> None:
+        publish = self._stream.home.publish
+
+        def send() -> None:
+            publish(subject, None, header, payload)
+
+        self._stream.when_durable(send)
+
+    # One by one.
+
+    def _take_one(self, message: Message) -> None:
+        try:
+            self._consider(message)
+        except ApiError as error:
+            self._refuse(message, error)
+
+    def store_sourced(self, message: Message) -> None:
+        """Store a message that another stream has. Raises ApiError."""
+        self._consider(message, sourced=True)
+
+    def store_mirrored(self, seq: int, message: Message, time_ns: int) -> None:
+        """Store a message as another stream has it. Raises ApiError."""
+        subject, _, header, payload = message
+        stream = self._stream
+        store = stream.store
+        self._check_size(subject, header, payload)
+        ttl_s = 0
+        if header is not None and stream.config.allow_msg_ttl:
+            ttl_s, header = self._ttl_of(header)
+        if ttl_s:
+            expires_ns = 0 if ttl_s == NEVER else time_ns + ttl_s * SECOND_NS
+            if seq > store.last_seq + 1:
+                store.skip(seq - 1)
+            store.append_ttl((subject, None, header, payload), time_ns, expires_ns)
+            if expires_ns:
+                stream.expiry.note(expires_ns)
+        else:
+            store.append_at(seq, (subject, None, header, payload), time_ns)
+        if stream.config.max_age > 0:
+            stream.expiry.on_stored(time_ns)
+        stream.last_msg_id = self.id_of(header)
+
+    def _consider(self, message: Message, *, sourced: bool = False) -> None:
+        stream = self._stream
+        config, store = stream.config, stream.store
+        subject, reply, header, payload = message
+        if self._transform is not None:
+            subject = self._transform.match(subject, stream.home.chance) or subject
+        if config.sealed:
+            raise ApiError("STREAM_SEALED")
+        msg_id, rollup, ttl_s = b"", b"", 0
+        ours = headers.ours(header) if header is not None and headers.PREFIX in header else None
+        if header is not None and ours:
+            if headers.REQUEST_INFO in ours:
+                header = headers.without(header, headers.REQUEST_INFO)
+            if not sourced:
+                self._check_expectations(subject, ours)
+                if ours.get(headers.STREAM_SOURCE):
+                    raise ApiError("MESSAGE_SOURCE_HDR_NOT_ALLOWED")
+            msg_id = ours.get(headers.MSG_ID, b"")
+            if msg_id:
+                seen = stream.dedupe.find(msg_id, stream.home.clock.wall_ns())
+                if seen:
+                    if reply and not config.no_ack:
+                        self._answer(reply, b'%b%d,"duplicate": true}' % (self._ack, seen))
+                    return
+            expected = ours.get(headers.EXPECTED_LAST_MSG_ID)
+            if expected and expected != stream.last_msg_id:
+                raise ApiError("STREAM_WRONG_LAST_MSG_ID", id=stream.last_msg_id.decode("utf-8", "replace"))
+            rollup = self._rollup_of(ours, sourced)
+        self._check_size(subject, header, payload)
+        now = stream.now_ns()
+        if config.retention == "interest" and not self._is_wanted(subject):
+            self._skip(message, msg_id, now)
+            return
+        if header is not None and ours and headers.TTL in ours:
+            ttl_s, header = self._ttl_of(header)
+        again = self._republish.match(subject, stream.home.chance) if self._republish is not None else None
+        last = store.last_seq_of(subject) if again is not None else 0
+        seq = self._store((subject, None, header, payload), now, ttl_s)
+        stream.last_msg_id = msg_id
+        if msg_id:
+            stream.dedupe.note(msg_id, seq, now)
+        if rollup == b"sub":
+            stream.purge(subject=subject.decode("utf-8", "surrogateescape"), keep=1)
+        elif rollup == b"all":
+            stream.purge(keep=1)
+        if again is not None and is_valid_literal(again):
+            self._publish_again(again, subject, header, payload, seq, now, last)
+        self._acknowledge([message], 0, 1, seq)
+
+    def _is_wanted(self, subject: bytes) -> bool:
+        stream = self._stream
+        return any(consumer.wants(subject) for consumer in stream.consumers.values()) or any(
+            reader.wants(subject) for reader in stream.inflow_readers
+        )
+
+    def _check_expectations(self, subject: bytes, ours: dict[bytes, bytes]) -> None:
+        stream = self._stream
+        store = stream.store
+        wanted = ours.get(headers.EXPECTED_STREAM)
+        if wanted and wanted != stream.name.encode():
+            raise ApiError("STREAM_NOT_MATCH")
+        if not stream.config.allow_msg_ttl and self._has_ttl(ours):
+            raise ApiError("MESSAGE_TTL_DISABLED")
+        about = ours.get(headers.EXPECTED_LAST_SUBJECT_SEQ_SUBJECT)
+        seq = _number(ours.get(headers.EXPECTED_LAST_SUBJECT_SEQ))
+        if seq is not None:
+            last = self._last_of(about or subject)
+            if last != seq:
+                raise ApiError("STREAM_WRONG_LAST_SEQUENCE", seq=last)
+        elif about:
+            raise ApiError("STREAM_EXPECTED_LAST_SEQ_PER_SUBJECT_INVALID")
+        seq = _number(ours.get(headers.EXPECTED_LAST_SEQ))
+        if seq is not None and seq != store.last_seq:
+            raise ApiError("STREAM_WRONG_LAST_SEQUENCE", seq=store.last_seq)
+
+    def _last_of(self, subject: bytes) -> int:
+        if b"*" in subject or b">" in subject:
+            last = self._stream.store.last_match([subject])
+            return last[0] if last is not None else 0
+        return self._stream.store.last_seq_of(subject)
+
+    def _has_ttl(self, ours: dict[bytes, bytes]) -> bool:
+        value = ours.get(headers.TTL)
+        if not value:
+            return False
+        try:
+            return parse_ttl(value) != 0
+        except ApiError:
+            return False
+
+    def _rollup_of(self, ours: dict[bytes, bytes], sourced: bool) -> bytes:
+        rollup = ours.get(headers.ROLLUP)
+        if not rollup:
+            return b""
+        config = self._stream.config
+        if not config.allow_rollup_hdrs or config.deny_purge:
+            if sourced:
+                return b""
+            raise ApiError("STREAM_ROLLUP_FAILED", err="rollup not permitted")
+        if rollup not in (b"sub", b"all"):
+            shown = msgspec.json.encode(rollup.decode("utf-8", "replace")).decode()
+            raise ApiError("STREAM_ROLLUP_FAILED", err=f"rollup value invalid: {shown}")
+        return rollup
+
+    def _check_size(self, subject: bytes, header: bytes | None, payload: bytes) -> None:
+        stream = self._stream
+        home, storage, most = stream.home, stream.config.storage, stream.config.max_msg_size
+        header_size = len(header) if header is not None else 0
+        if 0 <= most < header_size + len(payload):
+            raise ApiError("STREAM_MESSAGE_EXCEEDS_MAXIMUM")
+        if header_size > MAX_HEADER:
+            raise ApiError("STREAM_HEADER_EXCEEDS_MAXIMUM")
+        jetstream = home.jetstream
+        if jetstream.failed and storage == "file":
+            raise ApiError("STREAM_STORE_FAILED", err=jetstream.failed)
+        if jetstream.used[storage] > jetstream.max_bytes(storage):
+            raise ApiError("INSUFFICIENT_RESOURCES")
+        if not home.has_room_for(storage, len(subject) + header_size + len(payload) + MESSAGE_OVERHEAD):
+            raise ApiError("ACCOUNT_RESOURCES_EXCEEDED")
+
+    def _skip(self, message: Message, msg_id: bytes, now: int) -> None:
+        """Nobody is interested: the message gets its sequence and goes."""
+        stream = self._stream
+        seq = stream.store.last_seq + 1
+        stream.store.skip(seq)
+        stream.last_msg_id = msg_id
+        if msg_id:
+            stream.dedupe.note(msg_id, seq, now)
+        self._acknowledge([message], 0, 1, seq)
+
+    def _ttl_of(self, header: bytes) -> tuple[int, bytes]:
+        """Seconds to live (0 for none, NEVER), and the header, which says more where markers last longer."""
+        config = self._stream.config
+        value = headers.value_of(header, headers.TTL)
+        if not value or not config.allow_msg_ttl:
+            return 0, header
+        ttl_s = parse_ttl(value)
+        least_s = config.subject_delete_marker_ttl // SECOND_NS
+        if 0 < ttl_s < least_s and config.max_msgs_per_subject != 1:
+            rest = headers.without(header, headers.TTL)
+            return least_s, headers.with_header(rest, headers.TTL, b"%d" % least_s)
+        return ttl_s, header
+
+    def _store(self, message: Message, now: int, ttl_s: int) -> int:
+        """Store one message; returns its sequence. Raises ApiError."""
+        stream = self._stream
+        store = stream.store
+        if ttl_s:
+            expires_ns = 0 if ttl_s == NEVER else now + ttl_s * SECOND_NS
+            if not store.append_ttl(message, now, expires_ns):
+                raise ApiError("STREAM_STORE_FAILED", err=REFUSALS[store.refusal])
+            if expires_ns:
+                stream.expiry.note(expires_ns)
+        elif not store.append([message], now):
+            raise ApiError("STREAM_STORE_FAILED", err=REFUSALS[store.refusal])
+        if stream.config.max_age > 0:
+            stream.expiry.on_stored(now)
+        seq = store.last_seq
+        if stream.config.subject_delete_marker_ttl > 0:
+            stream.expiry.on_marked(seq, message[2])
+        return seq
+
+    def store_marker(self, subject: bytes, reason: bytes) -> None:
+        """Leave a message that says why there is none any more."""
+        stream = self._stream
+        ttl_ns = stream.config.subject_delete_marker_ttl
+        now = stream.now_ns()
+        try:
+            seq = self._store((subject, None, marker_header(reason, ttl_ns), b""), now, ttl_ns // SECOND_NS)
+        except ApiError as error:
+            stream.home.log.debug(f"{stream!r}: no marker for {subject!r}: {error}")
+            return
+        self._acknowledge([(subject, None, None, b"")], 0, 1, seq)
+
+    def _publish_again(
+        self, to: bytes, subject: bytes, header: bytes | None, payload: bytes, seq: int, now: int, last: int
+    ) -> None:
+        stream = self._stream
+        lines = b"Nats-Stream: %b\r\nNats-Subject: %b\r\nNats-Sequence: %d\r\nNats-Time-Stamp: %b\r\n" % (
+            stream.name.encode(),
+            subject,
+            seq,
+            render_date(now).encode(),
+        )
+        lines += b"Nats-Last-Sequence: %d\r\n" % last
+        again = stream.config.republish
+        if again is not None and again.headers_only:
+            lines += b"Nats-Msg-Size: %d\r\n" % len(payload)
+            payload = b""
+        block = (header[:-2] if header is not None else headers.LINE) + lines + b"\r\n"
+        self._send(to, block, payload)
+
+
+def parse_ttl(value: bytes) -> int:
+    """Seconds of a TTL: a number, a duration, or `never`. Raises ApiError."""
+    text = value.decode("utf-8", "replace")
+    if text.lower() == "never":
+        return NEVER
+    if text.isascii() and text.isdigit() and text != "0":
+        return min(int(text), 1 << 32) if len(text) < 20 else 1 << 32
+    try:
+        ns = parse_duration(text)
+    except ValueError:
+        raise ApiError("MESSAGE_TTL_INVALID") from None
+    if ns < SECOND_NS:
+        raise ApiError("MESSAGE_TTL_INVALID")
+    return ns // SECOND_NS
+
+
+def _number(value: bytes | None) -> int | None:
+    return int(value) if value is not None and value.isdigit() and len(value) < 20 else None
+
+
+def _size(message: Message) -> int:
+    header = message[2]
+    return len(message[0]) + len(message[3]) + (len(header) if header is not None else 0) + MESSAGE_OVERHEAD

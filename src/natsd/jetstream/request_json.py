@@ -1,0 +1,134 @@
+"""Bodies of requests as records, with what the Go server's JSON does: null says nothing, keys match in any case.
+
+The common case is one strict decoding. Only a body that fails it is read a second time, with these rules.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeVar, cast, get_args, get_type_hints
+
+import msgspec
+
+from natsd.jetstream.errors import ApiError
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+Body = TypeVar("Body")
+
+MAX_INT64 = (1 << 63) - 1
+MAX_UINT64 = (1 << 64) - 1
+
+_PATH = re.compile(r" - at `\$\.?(.*)`$")
+
+
+@cache
+def _decoder(kind: Hashable) -> msgspec.json.Decoder[Any]:
+    decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(cast("type[Any]", kind))
+    return decoder
+
+
+def decode(payload: bytes, kind: type[Body], *, strict: bool) -> Body:
+    """A record of `kind`. strict: unknown keys are refused. Raises ApiError INVALID_JSON."""
+    if not payload.strip():
+        return kind()
+    try:
+        body: Body = _decoder(cast("Hashable", kind)).decode(payload)
+    except (msgspec.DecodeError, RecursionError):
+        body = _decode_again(payload, kind, strict)
+    _check_numbers(body)
+    return body
+
+
+def _decode_again(payload: bytes, kind: type[Body], strict: bool) -> Body:
+    try:
+        raw = msgspec.json.decode(payload)
+    except msgspec.DecodeError as error:
+        raise ApiError("INVALID_JSON", err=_first_down(str(error))) from None
+    except RecursionError:
+        raise ApiError("INVALID_JSON", err="nested too deeply") from None
+    try:
+        return msgspec.convert(_tidy(raw, kind, strict), kind)
+    except msgspec.ValidationError as error:
+        raise ApiError("INVALID_JSON", err="json: " + _as_go(str(error), kind)) from None
+
+
+def _first_down(text: str) -> str:
+    return text[:1].lower() + text[1:]
+
+
+def _as_go(text: str, kind: type[Any]) -> str:
+    found = _PATH.search(text)
+    path = found[1] if found else ""
+    what = text[: found.start()] if found else text
+    expected = re.match(r"Expected `(.*?)`.*got `(.*?)`", what)
+    if expected:
+        return f"cannot unmarshal {expected[2]} into field {kind.__name__}.{path} of type {expected[1]}"
+    return f"{_first_down(what)} in field {kind.__name__}.{path}" if path else _first_down(what)
+
+
+@cache
+def _fields(kind: Hashable) -> dict[str, tuple[str, type[Any] | None, bool]]:
+    """Lower case key to key, the record below it, and whether a list of them."""
+    hints = get_type_hints(cast("type[Any]", kind))
+    fields = {}
+    for field in msgspec.structs.fields(cast("type[Any]", kind)):
+        below, many = None, False
+        for part in (hints[field.name], *_parts(hints[field.name])):
+            if isinstance(part, type) and issubclass(part, msgspec.Struct):
+                below = part
+            if getattr(part, "__origin__", None) is list:
+                many = True
+        fields[field.encode_name.lower()] = (field.encode_name, below, many)
+    return fields
+
+
+def _parts(hint: Any) -> list[Any]:
+    parts: list[Any] = []
+    for part in get_args(hint):
+        parts += [part, *_parts(part)]
+    return parts
+
+
+def _tidy(raw: Any, kind: type[Any] | None, strict: bool) -> Any:
+    if not isinstance(raw, dict) or kind is None:
+        return raw
+    fields = _fields(cast("Hashable", kind))
+    tidy = {}
+    for key, value in raw.items():
+        name, below, many = fields.get(key.lower(), ("", None, False))
+        if not name:
+            if strict:
+                raise ApiError("INVALID_JSON", err=f'json: unknown field "{key}"')
+            continue
+        if value is None:
+            continue
+        if many and isinstance(value, list):
+            tidy[name] = [_tidy(item, below, strict) for item in value if item is not None]
+        else:
+            tidy[name] = _tidy(value, below, strict)
+    return tidy
+
+
+def _check_numbers(body: Any) -> None:
+    """Go's numbers have 64 bits; records here name those that have no sign in `UNSIGNED`."""
+    if not isinstance(body, msgspec.Struct):
+        return
+    unsigned = getattr(type(body), "UNSIGNED", ())
+    for field in body.__struct_fields__:
+        value = getattr(body, field)
+        if type(value) is int:
+            low, high = (0, MAX_UINT64) if field in unsigned else (-MAX_INT64 - 1, MAX_INT64)
+            if not low <= value <= high:
+                where = f"{type(body).__name__}.{field}"
+                kind = "uint64" if field in unsigned else "int64"
+                raise ApiError(
+                    "INVALID_JSON", err=f"json: cannot unmarshal number {value} into field {where} of type {kind}"
+                )
+        elif isinstance(value, msgspec.Struct):
+            _check_numbers(value)
+        elif isinstance(value, list):
+            for item in value:
+                _check_numbers(item)

@@ -1,0 +1,58 @@
+"""Where JetStream keeps messages: one contract, a store in memory and one on disk.
+
+Picks the form of the index as the kernel picks its own: native where it was built, plain elsewhere or where
+NATSD_PLAIN=1 asks for it. `FORM` says which one runs.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from natsd.store._plain_cursor import Cursor
+    from natsd.store._plain_file import FileIndex, Runs, replay_run, restore_run, survey
+    from natsd.store._plain_index import Index
+    from natsd.store._plain_log import Log
+    from natsd.store._plain_memory import MemoryIndex
+
+    FORM: str
+else:
+    FORM = "plain"
+    if os.environ.get("NATSD_PLAIN") != "1":
+        try:
+            from natsd.store import _native_index  # noqa: F401  (is it built?)
+
+            FORM = "native"
+        except ImportError:
+            FORM = "plain"
+
+_HOMES = {
+    "Index": "index",
+    "Cursor": "index",
+    "MemoryIndex": "memory",
+    "FileIndex": "file",
+    "Runs": "file",
+    "replay_run": "file",
+    "restore_run": "file",
+    "survey": "file",
+    "Log": "log",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Load a class when it is first asked for."""
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    try:
+        value = getattr(import_module(f"natsd.store._{FORM}_{home}"), name)
+    except ModuleNotFoundError:
+        value = getattr(import_module(f"natsd.store._plain_{home}"), name)
+    globals()[name] = value
+    return value
+
+
+__all__ = ["FORM", "Cursor", "FileIndex", "Index", "Log", "MemoryIndex", "Runs", "replay_run", "restore_run", "survey"]

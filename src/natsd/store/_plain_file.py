@@ -1,0 +1,184 @@
+"""Plain form of an index whose messages are kept in a log: where they lie is a place in it."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from typing import TYPE_CHECKING, Any
+
+from natsd.store._plain_index import Index
+from natsd.store.contract import StoreError
+from natsd.store.records import CANDIDATE, ERASED, MESSAGE, RELOCATED, parse_record, place_of, runs_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from mmap import mmap
+
+    from natsd.store._plain_log import Log
+    from natsd.store.records import Record
+
+OVERHEAD = 30  # a message in a file counts for its bytes and these
+HEADER_OVERHEAD = 4
+
+
+class FileIndex(Index):
+    """The messages of one stream, with their bytes in a log. number: the stream's in the log."""
+
+    def __init__(self, log: Log, number: int, first_seq: int = 1) -> None:
+        super().__init__(OVERHEAD, HEADER_OVERHEAD, first_seq)
+        self.number = number
+        self._log = log
+        self.expires_ns = -1
+        self.lost: list[int] = []  # found unreadable
+        self._found = -1  # the place of a message that is in the log already
+
+    def _place(self, seq: int, subject: bytes, header: bytes | None, payload: bytes, time_ns: int) -> Any:
+        log = self._log
+        place = self._found
+        if place < 0:
+            place = log.append(MESSAGE, self.number, seq, time_ns, subject, header, payload, self.expires_ns)
+        log.count(place >> 32, self.size_of(subject, header, payload))
+        return place
+
+    def _fetch(self, seq: int, position: Any, length: int) -> tuple[bytes | None, bytes]:
+        found = self._log.load(position, seq)
+        if found is None:
+            self.lost.append(seq)
+            raise StoreError(f"message {seq} of stream {self.number} cannot be read back")
+        return found
+
+    def _drop(self, seq: int, position: Any, length: int) -> None:
+        self._log.count(position >> 32, -length)
+
+    def place(self, seq: int) -> int:
+        """Where a message lies; -1 where there is none."""
+        entry = self._entries.get(seq)
+        return -1 if entry is None else entry.position
+
+    def move(self, seq: int, place: int) -> None:
+        """A message that is there lies elsewhere from now on."""
+        entry = self._entries[seq]
+        self._log.count(entry.position >> 32, -entry.length)
+        self._log.count(place >> 32, entry.length)
+        entry.position = place
+
+    def replay(self, record: Record) -> None:
+        """A message of the log that comes after all others: as it was appended, with what the limits make of it."""
+        self._found = record.place
+        try:
+            self.append_at(record.seq, (record.subject, None, record.header, record.payload), record.time_ns)
+        finally:
+            self._found = -1
+        if record.expires_ns >= 0:
+            self.set_expiry(record.seq, record.expires_ns)
+
+    def restore(self, record: Record) -> None:
+        """A message that is known to be live; sequences ascend, limits are not looked at."""
+        size = self.size_of(record.subject, record.header, record.payload)
+        self._log.count(record.place >> 32, size)
+        self.add(record.seq, record.subject, record.place, size, bool(record.header), record.time_ns)
+        if record.expires_ns >= 0:
+            self.set_expiry(record.seq, record.expires_ns)
+
+    def rebuild(self, places: list[tuple[int, int]], maps: Mapping[int, bytes | mmap]) -> None:
+        """Know of exactly these (sequence, place), ascending; maps: the bytes of each segment."""
+        self.remove([seq for seq, _ in places])
+        self._last = self._head = 0
+        self._seqs, self._runs, self._times, self._deadlines = [], [], [], []
+        for seq, place in places:
+            record = parse_record(maps[place >> 32], place & 0xFFFFFFFF, place)
+            if record is None:
+                raise StoreError(f"message {seq} of stream {self.number} cannot be read back")
+            self.restore(record)
+
+    def resume(self, last_seq: int, last_time_ns: int) -> None:
+        """Where the stream had come to, beyond what is live."""
+        self._last = max(self._last, last_seq)
+        self._last_time = last_time_ns
+
+    def live_runs(self) -> list[tuple[int, int]]:
+        """(first, last) of each run of sequences that are there."""
+        runs: list[tuple[int, int]] = []
+        first = last = 0
+        for seq, _ in self._walk(0, self._last):
+            if first and seq == last + 1:
+                last = seq
+                continue
+            if first:
+                runs.append((first, last))
+            first = last = seq
+        if first:
+            runs.append((first, last))
+        return runs
+
+
+class Runs:
+    """A set of sequences, as runs."""
+
+    def __init__(self, runs: list[tuple[int, int]]) -> None:
+        self._firsts = [first for first, _ in runs]
+        self._lasts = [last for _, last in runs]
+        self.count = sum(last - first + 1 for first, last in runs)
+
+    def has(self, seq: int) -> bool:
+        at = bisect_right(self._firsts, seq) - 1
+        return at >= 0 and seq <= self._lasts[at]
+
+    def without(self, index: FileIndex) -> list[tuple[int, int]]:
+        """Runs of what is in the set and not in a stream."""
+        runs = zip(self._firsts, self._lasts, strict=True)
+        return runs_of([seq for first, last in runs for seq in range(first, last + 1) if index.place(seq) < 0])
+
+
+def replay_run(
+    data: bytes | mmap, at: int, stop: int, segment: int, streams: Mapping[int, FileIndex], above: int
+) -> int:
+    """Take the messages that follow each other from data[at] on, as `FileIndex.replay` does, up to the first record
+    that is something else, lies below a place, or does not validate. Returns where that is."""
+    while at < stop and place_of(segment, at) >= above:
+        record = parse_record(data, at, place_of(segment, at))
+        if record is None or record.kind != MESSAGE:
+            break
+        index = streams.get(record.stream)
+        if index is None or record.seq != index.last_seq + 1:
+            break
+        index.replay(record)
+        at += record.size
+    return at
+
+
+def restore_run(
+    data: bytes | mmap, at: int, stop: int, segment: int, streams: Mapping[int, FileIndex], wanted: Mapping[int, Runs]
+) -> int:
+    """Take the live messages (wanted: the Runs of each stream) from data[at] on, up to the first that is out of order,
+    or a record that does not validate. Returns where that is."""
+    while at < stop:
+        record = parse_record(data, at, place_of(segment, at))
+        if record is None:
+            break
+        if record.kind in (MESSAGE, RELOCATED) and record.stream in wanted and wanted[record.stream].has(record.seq):
+            index = streams[record.stream]
+            if record.seq > index.last_seq:
+                index.restore(record)
+            elif index.place(record.seq) >= 0:
+                index.move(record.seq, record.place)
+            else:
+                break
+        at += record.size
+    return at
+
+
+def survey(data: bytes | mmap, at: int, segment: int) -> tuple[int, list[int]]:
+    """The highest watermark of the records from data[at] on, whatever lies between them, and where ERASED ones are."""
+    highest = 0
+    erased = []
+    while at >= 0:
+        record = parse_record(data, at, place_of(segment, at))
+        if record is None:
+            found = CANDIDATE.search(data, at + 1)
+            at = -1 if found is None else found.start()
+            continue
+        highest = max(highest, record.watermark)
+        if record.kind == ERASED:
+            erased.append(at)
+        at += record.size
+    return highest, erased

@@ -1,0 +1,380 @@
+"""The store on disk: every stream and consumer of a directory in one log (see `records`), with indexes in memory.
+
+1. What a call changes is a record of the log before anybody outside is told of it; the records in their order make the
+   same state again. Evictions by limits are no records: the same limits make the same evictions.
+2. A directory has one store at a time: LOCK is locked while it is open.
+3. A checkpoint says which messages are live at a place, and holds all configurations and consumer states of then. It is
+   written before any segment is used again, so what the log has lost by that is in it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from natsd.store import FileIndex, Log
+from natsd.store.compaction import Compaction
+from natsd.store.contract import Limits, StoreError
+from natsd.store.records import (
+    CONSUMER,
+    CONSUMER_DELETED,
+    CONSUMER_DELTA,
+    CONSUMER_FORGOTTEN,
+    CONSUMER_STATE,
+    LIMITED,
+    PURGED,
+    REMOVED,
+    SEGMENT_BYTES,
+    SKIPPED,
+    STREAM,
+    STREAM_DELETED,
+    render_limits,
+    render_ranges,
+    runs_of,
+)
+from natsd.store.recovery import Damage, Recovery
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from natsd.store.contract import Published, StreamStore
+
+TOLD_AT_ONCE = 65536
+
+
+class FileStream(FileIndex):
+    """The messages of one stream and the saved state of its consumers."""
+
+    def __init__(self, store: FileStore, number: int, key: str, first_seq: int = 1) -> None:
+        super().__init__(store.log, number, first_seq)
+        self.key = key
+        self.config = b""
+        self.limits = Limits()
+        self.quiet = True  # what happens is in the log already
+        self.consumer_configs: dict[str, bytes] = {}
+        self.records: dict[str, list[tuple[bool, bytes]]] = {}
+        self._store_ = store
+
+    def write(
+        self, kind: int, seq: int = 0, subject: bytes = b"", header: bytes | None = None, payload: bytes = b""
+    ) -> None:
+        if self.quiet:
+            return
+        store = self._store_
+        store.check()
+        store.log.append(kind, self.number, seq, 0, subject, header, payload)
+        store.log.kick()
+
+    def set_limits(self, limits: Limits) -> None:
+        if limits == self.limits:
+            return
+        self.write(LIMITED, header=render_limits(limits))
+        self.limits = limits
+        super().set_limits(limits)
+
+    def append(self, batch: list[Published], time_ns: int, start: int = 0) -> int:
+        store = self._store_
+        store.check()
+        try:
+            return super().append(batch, time_ns, start)
+        finally:
+            store.log.kick()
+
+    def append_ttl(self, message: Published, time_ns: int, expires_ns: int) -> bool:
+        store = self._store_
+        store.check()
+        self.expires_ns = expires_ns
+        try:
+            return super().append_ttl(message, time_ns, expires_ns)
+        finally:
+            self.expires_ns = -1
+            store.log.kick()
+
+    def append_at(self, seq: int, message: Published, time_ns: int) -> None:
+        store = self._store_
+        store.check()
+        try:
+            super().append_at(seq, message, time_ns)
+        finally:
+            store.log.kick()
+
+    def skip(self, upto: int) -> None:
+        if upto > self.last_seq:
+            self.write(SKIPPED, upto)
+            super().skip(upto)
+
+    def remove(self, seqs: list[int], *, erase: bool = False) -> int:
+        there = sorted({seq for seq in seqs if self.place(seq) >= 0})
+        if not there:
+            return 0
+        places = [self.place(seq) for seq in there] if erase else []
+        self.write(REMOVED, payload=render_ranges(runs_of(there)))
+        removed = super().remove(there)
+        for place in places:
+            self._store_.erase(place)
+        return removed
+
+    def purge(self, *, filters: list[bytes] | None = None, upto: int = 0, keep: int = 0) -> int:
+        if upto == 1:
+            return 0
+        if filters or keep:
+            return super().purge(filters=filters, upto=upto, keep=keep)
+        self.write(PURGED, upto or self.last_seq + 1)
+        quiet, self.quiet = self.quiet, True
+        try:
+            return super().purge(upto=upto)
+        finally:
+            self.quiet = quiet
+
+    def expire(self, wall_ns: int) -> int:
+        # Whoever is told of a removal may append: that it happened is in the log before.
+        tell, self.on_removed = self.on_removed, None
+        try:
+            due = super().expire(wall_ns)
+        finally:
+            self.on_removed = tell
+        gone = sorted(seq for seq, _, _ in self.expired)
+        if gone:
+            self.write(REMOVED, payload=render_ranges(runs_of(gone)))
+            for at in range(0, len(gone) if tell is not None else 0, TOLD_AT_ONCE):
+                assert tell is not None
+                tell(gone[at : at + TOLD_AT_ONCE])
+        return due
+
+    def save_consumer(self, name: str, record: bytes, *, checkpoint: bool, removed: list[int] | None = None) -> None:
+        gone = sorted({seq for seq in removed or () if self.place(seq) >= 0})
+        header = render_ranges(runs_of(gone)) if gone else None
+        self.write(CONSUMER_STATE if checkpoint else CONSUMER_DELTA, 0, name.encode(), header, record)
+        if checkpoint:
+            self.records[name] = [(True, record)]
+        else:
+            self.records.setdefault(name, []).append((False, record))
+        if gone:
+            super().remove(gone)
+
+    def consumer_records(self, name: str) -> list[bytes]:
+        return [record for _, record in self.records.get(name, ())]
+
+    def forget_consumer(self, name: str) -> None:
+        if self.records.pop(name, None) is not None:
+            self.write(CONSUMER_FORGOTTEN, subject=name.encode())
+
+    def consumers(self) -> list[str]:
+        return list(self.records)
+
+    def close(self) -> None:
+        """The directory's log is closed by its store."""
+
+
+class FileStore:
+    """A store directory. Have `settle` called in the loop thread whenever `fileno()` is readable.
+
+    sync_interval_s: 0 acknowledges after a sync, else after a write, with a sync that often. damage: what could not be
+    read at opening; everything else is there. read_only: look at it, whoever else has it, and change nothing.
+    """
+
+    def __init__(
+        self,
+        directory: str | os.PathLike[str],
+        *,
+        sync_interval_s: float = 0,
+        segment_bytes: int = SEGMENT_BYTES,
+        cache_bytes: int = 32 << 20,
+        most_unsynced: int = 64 << 20,
+        read_only: bool = False,
+    ) -> None:
+        self.directory = os.fspath(directory)
+        self.segment_bytes = segment_bytes
+        self.on_durable: Callable[[], None] | None = None
+        self.on_failed: Callable[[str], None] | None = None
+        self.failure = ""
+        self.damage: list[Damage] = []
+        self._durable = 0
+        self._closed = False
+        self._streams: dict[str, FileStream] = {}
+        self.by_number: dict[int, FileStream] = {}
+        self.next_number = 1
+        self._lock = -1 if read_only else lock(self.directory)
+        try:
+            recovery = Recovery(self.directory)
+            self.log = Log(
+                self.directory,
+                recovery.uuid,
+                recovery.next_segment,
+                segment_bytes=segment_bytes,
+                sync_interval_s=sync_interval_s,
+                cache_bytes=cache_bytes,
+                most_unsynced=most_unsynced,
+                spares=0 if read_only else recovery.tidy(),
+            )
+            recovery.replay(self)
+            if read_only:
+                self.failure = f"{self.directory} is open for reading only"
+            else:
+                recovery.finish()
+            self.log.follow(recovery.last_segment, recovery.last_bytes)
+            self.damage = recovery.damage
+            self.compaction = Compaction(self, recovery.ends())
+        except BaseException:
+            if self._lock >= 0:
+                os.close(self._lock)
+            raise
+        self._durable = self.log.durable
+
+    # The disk
+
+    def fileno(self) -> int:
+        return self.log.fileno()
+
+    @property
+    def position(self) -> int:
+        return self.log.position
+
+    @property
+    def durable(self) -> int:
+        return self._durable
+
+    @property
+    def congested(self) -> bool:
+        """More bytes wait for the disk than should: take no more publishes for now."""
+        return self.log.congested
+
+    def settle(self) -> None:
+        """See how far the disk has come, and tell of it."""
+        self.log.settle()
+        self._look()
+        if not self.failure:
+            self.compaction.step()
+
+    def wait(self, most_s: float = 60) -> bool:
+        """Block until everything handed in is durable. For tests and tools; a server waits for `on_durable`."""
+        self.log.wait(self.log.position, most_s)
+        self._look()
+        return self._durable >= self.log.position
+
+    def check(self) -> None:
+        """Raises StoreError where the disk has failed."""
+        if self.failure:
+            raise StoreError(self.failure)
+
+    def _look(self) -> None:
+        if self.log.durable > self._durable:
+            self._durable = self.log.durable
+            if self.on_durable is not None:
+                self.on_durable()
+        if self.log.failure and not self.failure:
+            self.failure = f"{self.directory}: {self.log.failure}"
+            if self.on_failed is not None:
+                self.on_failed(self.failure)
+
+    def give_up(self) -> None:
+        """Go on without messages that were found unreadable."""
+        for stream in [stream for stream in self.by_number.values() if stream.lost]:
+            lost, stream.lost = runs_of(sorted(set(stream.lost))), []
+            for first, last in lost:
+                text = f"stream {stream.key!r} lost messages {first} to {last}: they cannot be read back"
+                self.damage.append(Damage(text, stream.key, first, last))
+                stream.remove(list(range(first, last + 1)))
+
+    def erase(self, place: int) -> None:
+        self.compaction.erase(place)
+
+    # Streams
+
+    def create(self, key: str, config: bytes, limits: Limits, first_seq: int = 1) -> StreamStore:
+        if key in self._streams:
+            raise StoreError(f"there is a stream {key!r} already")
+        self.check()
+        stream = self.admit(self.next_number, key, first_seq)
+        stream.config = config
+        stream.set_limits(limits)
+        stream.quiet = False
+        stream.write(STREAM, first_seq, key.encode(), render_limits(limits), config)
+        return stream
+
+    def admit(self, number: int, key: str, first_seq: int) -> FileStream:
+        """Know of a stream. Without a key (its configuration was lost) it is kept, and not shown."""
+        stream = FileStream(self, number, key, first_seq)
+        self.by_number[number] = stream
+        if key:
+            self._streams[key] = stream
+        self.next_number = max(self.next_number, number + 1)
+        return stream
+
+    def name(self, stream: FileStream, key: str) -> None:
+        """A stream that was admitted without a key has one."""
+        stream.key = key
+        self._streams[key] = stream
+
+    def configure(self, key: str, config: bytes) -> None:
+        stream = self._known(key)
+        stream.config = config
+        stream.write(STREAM, 0, key.encode(), render_limits(stream.limits), config)
+
+    def delete(self, key: str) -> None:
+        stream = self._known(key)
+        stream.write(STREAM_DELETED)
+        self.dismiss(stream)
+
+    def dismiss(self, stream: FileStream) -> None:
+        """Forget a stream and let its bytes go."""
+        stream.on_removed = stream.on_purged = None
+        stream.quiet = True
+        stream.purge()
+        self._streams.pop(stream.key, None)
+        self.by_number.pop(stream.number, None)
+
+    def streams(self) -> dict[str, tuple[bytes, StreamStore]]:
+        return {key: (stream.config, stream) for key, stream in self._streams.items()}
+
+    def configure_consumer(self, key: str, name: str, config: bytes) -> None:
+        stream = self._known(key)
+        stream.write(CONSUMER, 0, name.encode(), None, config)
+        stream.consumer_configs[name] = config
+
+    def consumer_configs(self, key: str) -> dict[str, bytes]:
+        return dict(self._known(key).consumer_configs)
+
+    def delete_consumer(self, key: str, name: str) -> None:
+        stream = self._known(key)
+        known = stream.consumer_configs.pop(name, None) is not None
+        if stream.records.pop(name, None) is not None or known:
+            stream.write(CONSUMER_DELETED, subject=name.encode())
+
+    def close(self) -> None:
+        """Write and sync everything, with a checkpoint, and let go of the directory."""
+        if self._closed:
+            return
+        self._closed = True
+        if not self.failure:
+            self.log.wait()
+            self._look()
+        if not self.failure:
+            self.compaction.checkpoint()
+        self.log.close()
+        self._look()
+        if self._lock >= 0:
+            os.close(self._lock)
+
+    def _known(self, key: str) -> FileStream:
+        stream = self._streams.get(key)
+        if stream is None:
+            raise StoreError(f"there is no stream {key!r}")
+        return stream
+
+
+def lock(directory: str) -> int:
+    """Make the directory where there is none, and have it alone."""
+    try:
+        Path(directory).mkdir(mode=0o750, parents=True, exist_ok=True)
+        fd = os.open(os.path.join(directory, "LOCK"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+    except OSError as error:
+        raise StoreError(f"{directory}: {error.strerror}") from error
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(fd)
+        raise StoreError(f"{directory} is in use by another server") from error
+    return fd

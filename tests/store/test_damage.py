@@ -1,0 +1,148 @@
+"""Files that were changed behind the store's back: what cannot be read is reported, and everything else is kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from natsd.store.contract import Limits
+from natsd.store.file import FileStore
+
+SEGMENT_BYTES = 8192
+COUNT = 400
+
+
+@pytest.fixture(params=["closed", "killed"])
+def directory(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """A store of two streams in several segments; closed: all of it is behind a checkpoint."""
+    directory = tmp_path / "store"
+    store = FileStore(directory, segment_bytes=SEGMENT_BYTES)
+    one = store.create("A/one", b"first", Limits())
+    two = store.create("A/two", b"second", Limits())
+    store.configure_consumer("A/one", "c", b"consumer")
+    for n in range(1, COUNT + 1):
+        one.append([(b"a", None, None, b"one %d" % n)], n)
+        two.append([(b"b", None, None, b"two %d" % n)], n)
+        if n % 10 == 0:
+            store.wait()
+    if request.param == "closed":
+        store.close()
+        return directory
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    for path in directory.glob("*.seg"):
+        (copy / path.name).write_bytes(path.read_bytes())
+    store.close()
+    return copy
+
+
+def segments(directory: Path) -> list[Path]:
+    return sorted(directory.glob("*.seg"))
+
+
+def check(directory: Path, fewest: int) -> tuple[FileStore, dict[str, set[int]]]:
+    """Open; everything that is not reported as lost is there, as it was. Returns what each stream lost."""
+    store = FileStore(directory, segment_bytes=SEGMENT_BYTES)
+    lost: dict[str, set[int]] = {"A/one": set(), "A/two": set()}
+    for damage in store.damage:
+        if damage.stream:
+            lost[damage.stream].update(range(damage.first_seq, damage.last_seq + 1))
+    streams = store.streams()
+    assert {key: config for key, (config, _) in streams.items()} == {"A/one": b"first", "A/two": b"second"}
+    for key, word in (("A/one", b"one"), ("A/two", b"two")):
+        stream = streams[key][1]
+        assert stream.last_seq == COUNT
+        there = {message[0]: message[3] for message in stream.load_many(list(range(1, COUNT + 1)))}
+        assert there == {n: word + b" %d" % n for n in range(1, COUNT + 1) if n not in lost[key]}
+    assert sum(map(len, lost.values())) >= fewest
+    assert store.consumer_configs("A/one") == {"c": b"consumer"}
+    return store, lost
+
+
+def again(store: FileStore, directory: Path) -> None:
+    """What was kept is kept at the next opening, and the store goes on."""
+    stream = store.streams()["A/one"][1]
+    state = stream.state
+    assert stream.append([(b"a", None, None, b"more")], 9999) == 1
+    store.close()
+    second = FileStore(directory, segment_bytes=SEGMENT_BYTES)
+    assert second.streams()["A/one"][1].state.msgs == state.msgs + 1
+    assert second.streams()["A/one"][1].last_seq == COUNT + 1
+    second.close()
+
+
+def test_a_store_that_nobody_touched_is_whole(directory: Path) -> None:
+    store, lost = check(directory, 0)
+    assert not store.damage
+    again(store, directory)
+
+
+@pytest.mark.parametrize("at", [300, 4000, 7000])
+def test_a_flipped_bit_costs_one_message(directory: Path, at: int) -> None:
+    path = segments(directory)[2]
+    data = bytearray(path.read_bytes())
+    data[at] ^= 4
+    path.write_bytes(data)
+    store, lost = check(directory, 1)
+    assert sum(map(len, lost.values())) == 1
+    assert any("segment 3" in damage.text for damage in store.damage)
+    again(store, directory)
+
+
+def test_a_page_of_zeros_costs_what_was_in_it(directory: Path) -> None:
+    path = segments(directory)[1]
+    data = bytearray(path.read_bytes())
+    data[4096:4608] = bytes(512)
+    path.write_bytes(data)
+    store, lost = check(directory, 5)
+    assert sum(map(len, lost.values())) < 16
+    again(store, directory)
+
+
+def test_a_segment_that_was_cut_costs_its_end(directory: Path) -> None:
+    path = segments(directory)[1]
+    path.write_bytes(path.read_bytes()[:5000])
+    store, lost = check(directory, 20)
+    again(store, directory)
+
+
+def test_a_segment_that_is_missing_costs_what_was_in_it(directory: Path) -> None:
+    segments(directory)[2].unlink()
+    store, lost = check(directory, 50)
+    assert any(damage.text == "segment 3 is missing" for damage in store.damage)
+    again(store, directory)
+
+
+def test_a_damaged_head_costs_nothing(directory: Path) -> None:
+    path = segments(directory)[2]
+    data = bytearray(path.read_bytes())
+    data[20] ^= 1
+    path.write_bytes(data)
+    store, lost = check(directory, 0)
+    assert store.damage
+    assert not any(lost.values())
+    again(store, directory)
+
+
+@pytest.mark.parametrize("name", ["checkpoint", "checkpoint-copy"])
+def test_a_damaged_checkpoint_has_a_copy(directory: Path, name: str) -> None:
+    path = directory / name
+    if not path.exists():
+        path.write_bytes(b"nonsense")
+    else:
+        data = bytearray(path.read_bytes())
+        data[50] ^= 1
+        path.write_bytes(data)
+    store, lost = check(directory, 0)
+    assert any(name in damage.text for damage in store.damage)
+    assert not any(lost.values())
+    again(store, directory)
+
+
+def test_both_checkpoints_missing_cost_nothing_where_the_log_is_whole(directory: Path) -> None:
+    for path in directory.glob("checkpoint*"):
+        path.unlink()
+    store, lost = check(directory, 0)
+    assert not any(lost.values())
+    again(store, directory)
