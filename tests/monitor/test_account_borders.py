@@ -1,4 +1,4 @@
-"""Borders and mappings of configured accounts in /accountz; the expected documents are those of Go nats-server 2.15.1."""
+"""Borders and mappings of configured accounts in /accountz; what is expected is what Go nats-server 2.15.1 says."""
 
 from __future__ import annotations
 
