@@ -60,6 +60,8 @@ REFUSED: list[tuple[str, Any, Any, str]] = [
     ("http_base_path", "", "/x", "HTTPBasePath: old=, new=/x"),
     ("max_pending", 64 << 20, 10_000_000, "MaxPending: old=67108864, new=10000000"),
     ("log_size_limit", 0, 1000, "LogSizeLimit: old=0, new=1000"),
+    ("jetstream", False, True, "JetStream: old=false, new=true"),
+    ("store_dir", "a", "b", "StoreDir: old=a, new=b"),
     ("log_max_files", 0, 3, "LogMaxFiles: old=0, new=3"),
     ("max_closed_clients", 10000, 5, "MaxClosedClients: old=10000, new=5"),
     ("lame_duck_duration_s", 120.0, 60.0, "LameDuckDuration: old=2m0s, new=1m0s"),

@@ -109,6 +109,8 @@ ROWS: tuple[tuple[str, str, str, Show], ...] = (
     ("max_closed_clients", "MaxClosedClients", "", _text),
     ("lame_duck_duration_s", "LameDuckDuration", "", _seconds),
     ("lame_duck_grace_period_s", "LameDuckGracePeriod", "", _seconds),
+    ("jetstream", "JetStream", "", _text),
+    ("store_dir", "StoreDir", "", _text),
     ("max_traced_msg_len", "MaxTracedMsgLen", "Reloaded: max_traced_msg_len = {}", _text),
     ("server_tags", "Tags", "Reloaded: tags", _text),
     ("server_metadata", "Metadata", "Reloaded: metadata", _text),
