@@ -39,7 +39,7 @@ def test_no_subject_of_the_api_reaches_another_account() -> None:
     heard: list[tuple[bytes, bytes | None, bytes | None, bytes]] = []
     other.sublist.insert(Subscription(b"_INBOX.>", b"", None, None, heard.extend))
     other.sublist.insert(Subscription(b"s.>", b"", None, None, heard.extend))
-    routes = [route.subject for route in (*CONSUMERS, *MESSAGES, *SNAPSHOTS, *STREAMS)]
+    routes = [route.pattern for route in (*CONSUMERS, *MESSAGES, *SNAPSHOTS, *STREAMS)]
     assert len(routes) > 20
     for pattern in routes:
         for names in (("S", "C"), ("S", "X"), ("$G.S", "C")):
@@ -75,4 +75,4 @@ def test_a_mirror_finds_no_stream_of_another_account() -> None:
     other.sublist.publish(b"$JS.API.STREAM.CREATE.N", b"_INBOX.b", None, sources)
     house.move(30)
     for stream in home.streams.values():
-        assert stream.store.state.messages == 0
+        assert stream.store.state.msgs == 0
