@@ -45,8 +45,9 @@ class Ledger:
 class Cycles:
     """Lives and deaths of one server directory."""
 
-    def __init__(self, directory: Path, chance: Random) -> None:
+    def __init__(self, directory: Path, chance: Random, shortest_s: float = 0.02) -> None:
         self._directory = directory
+        self._shortest_s = shortest_s
         self._chance = chance
         self.ledger = Ledger()
         self.count = 0
@@ -86,7 +87,7 @@ class Cycles:
             threads = [threading.Thread(target=self._until_killed, args=(work, victim)) for work in works]
             for thread in threads:
                 thread.start()
-            time.sleep(0.02 + self._chance.random() ** 2 * 0.6)
+            time.sleep(self._shortest_s + self._chance.random() ** 2 * 0.6)
             victim.kill()
             for thread in threads:
                 thread.join()
@@ -102,13 +103,15 @@ class Cycles:
                     work(wire)
                 finally:
                     wire.close()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  (told to whoever waits for the thread)
             self.ledger.lost.append(repr(error))
 
     def _create(self, wire: Wire) -> None:
         common = {"storage": "file", "allow_direct": True}
         for name, more in (("S", {}), ("W", {"retention": "workqueue"})):
-            made = wire.request(f"{API}.STREAM.CREATE.{name}", {"name": name, "subjects": [f"{name}.>"], **common, **more})
+            made = wire.request(
+                f"{API}.STREAM.CREATE.{name}", {"name": name, "subjects": [f"{name}.>"], **common, **more}
+            )
             assert "error" not in made, made
             config = {"durable_name": "c", "ack_policy": "explicit", "max_ack_pending": 100000, "ack_wait": 10**9}
             made = wire.request(f"{API}.CONSUMER.CREATE.{name}.c", {"stream_name": name, "config": config})

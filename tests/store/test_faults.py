@@ -89,7 +89,9 @@ class Faults:
         return Disk
 
 
-@pytest.mark.parametrize("error", [errno.ENOSPC, errno.EIO, errno.EINTR, SHORT], ids=["full", "broken", "signal", "short"])
+@pytest.mark.parametrize(
+    "error", [errno.ENOSPC, errno.EIO, errno.EINTR, SHORT], ids=["full", "broken", "signal", "short"]
+)
 @pytest.mark.parametrize("seed", range(2 * ROUNDS))
 def test_whatever_call_fails_no_acknowledgement_is_false(
     seed: int, error: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

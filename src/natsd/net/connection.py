@@ -308,7 +308,12 @@ class Connection:
                 stall.wait_for(outbound, 0)
                 continue
             receiver = outbound.owner.wire
-            if not network.stalling or not isinstance(receiver, Connection) or receiver._state != _OPEN or not receiver._writing:
+            if (
+                not network.stalling
+                or not isinstance(receiver, Connection)
+                or receiver._state != _OPEN
+                or not receiver._writing
+            ):
                 continue
             if receiver._stuck_at == outbound.sent_bytes and outbound.pending <= network.max_pending // 2:
                 continue
