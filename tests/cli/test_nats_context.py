@@ -186,7 +186,7 @@ def test_the_inbox_prefix_of_a_context_is_used(nats: Nats, home: Path, denying: 
 
 @pytest.mark.parametrize(
     "saved",
-    [{"creds": "x"}, {"nkey": "x"}, {"user_jwt": "x"}, {"socks_proxy": "x"}, {"ca": "x"}, {"tls_first": True}],
+    [{"nsc": "x"}, {"socks_proxy": "x"}, {"windows_cert_store": "x"}],
 )
 def test_a_context_that_wants_what_is_not_there_is_refused(nats: Nats, home: Path, saved: dict[str, Any]) -> None:
     (home / "context").mkdir(parents=True)

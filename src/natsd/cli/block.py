@@ -34,6 +34,10 @@ class Block:
     def section(self, title: str) -> None:
         self._rows.append((title, None))
 
+    def gap(self) -> None:
+        """A blank line."""
+        self._rows.append(("", None))
+
     def render(self) -> str:
         """Lines, with a line break and a blank line at the end. LLMFORMAT=1 gives Markdown."""
         if os.environ.get("LLMFORMAT") == "1":
@@ -41,17 +45,19 @@ class Block:
         width = max((text_width(label) for label, value in self._rows if value is not None), default=0) + 2
         lines = [self._heading, ""] if self._heading else []
         for label, value in self._rows:
-            if value is None:
+            if value is None and not label:
+                lines.append("")
+            elif value is None:
                 lines += [*([""] if lines and lines[-1] else []), f"{label}:", ""]
-                continue
-            lines.append(" " * (width - text_width(label)) + (f"{label}: " if label else "  ") + value)
+            else:
+                lines.append(" " * (width - text_width(label)) + (f"{label}: " if label else "  ") + value)
         return "\n".join(lines) + "\n\n"
 
     def _render_markdown(self) -> str:
         lines = [f"# {self._heading}", ""] if self._heading else []
         for label, value in self._rows:
             if value is None:
-                lines += ["", f"## {label}", ""]
+                lines += ["", f"## {label}", ""] if label else [""]
             else:
                 lines.append(f"- **{label}:** {value}" if label else f"  {value}")
         return "\n".join(lines) + "\n\n"

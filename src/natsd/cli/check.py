@@ -19,6 +19,15 @@ class Measure:
         self.name, self.value, self.unit, self.text = name, value, unit, text
         self.warning, self.critical = warning, critical
 
+    def render(self) -> str:
+        """As Nagios plug-ins write it: ``rtt=0.0012s;0.5000;1.0000``, without limits that are not there."""
+        text = f"{self.name}={self._number(self.value)}{self.unit}"
+        limits = [self._number(limit) if limit else "" for limit in (self.warning, self.critical)]
+        return f"{text};{limits[0]};{limits[1]}".rstrip(";")
+
+    def _number(self, value: float) -> str:
+        return f"{value:.4f}" if self.unit == "s" or value != int(value) else f"{int(value)}"
+
 
 class Check:
     """What one check has found so far."""
@@ -71,6 +80,10 @@ class Check:
                 return
         self.fine.append(text)
 
+    def note(self, name: str, value: float, unit: str = "", warning: float = 0, critical: float = 0) -> None:
+        """A number that is shown and judged elsewhere."""
+        self.measures.append(Measure(name, value, warning, critical, unit, f"{name} {value:.12g}{unit}"))
+
     def demand(self, what: str, is_so: bool) -> None:
         """Something that has to be so."""
         (self.fine if is_so else self.criticals).append(what if is_so else f"not {what}")
@@ -90,7 +103,7 @@ class Check:
         words += [f"OK:{text}" for text in self.fine]
         if self.measures:
             words.append("|")
-            words += [f"{m.name}={m.value:.4f}{m.unit};{m.warning:.4f};{m.critical:.4f}" for m in self.measures]
+            words += [m.render() for m in self.measures]
         # One line: a bar or a break inside of a text would end it early.
         return " ".join(" ".join(word.split()) for word in words) + "\n"
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
 from natsd.cli import console
 from natsd.cli.values import comma
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 REDRAW_S = 0.1
 
@@ -15,9 +19,10 @@ class Progress:
 
     __slots__ = ("_bars", "_drawn_at", "_drawn_lines", "_started", "_terminal")
 
-    def __init__(self, totals: list[int], states: list[str] | None = None) -> None:
+    def __init__(self, totals: list[int], states: list[str] | None = None, show: Callable[[int], str] = comma) -> None:
+        """`show` writes what is done and the rate: numbers of messages, or bytes."""
         names = states or [""] * len(totals)
-        self._bars = [Bar(total, state) for total, state in zip(totals, names, strict=True)]
+        self._bars = [Bar(total, state, show) for total, state in zip(totals, names, strict=True)]
         self._started = time.monotonic()
         self._drawn_at = 0.0
         self._drawn_lines = 0
@@ -51,9 +56,10 @@ class Progress:
 class Bar:
     """State, total and what is done of it."""
 
-    __slots__ = ("done", "state", "total")
+    __slots__ = ("_show", "done", "state", "total")
 
-    def __init__(self, total: int, state: str) -> None:
+    def __init__(self, total: int, state: str, show: Callable[[int], str] = comma) -> None:
+        self._show = show
         self.total = total
         self.done = 0
         self.state = state
@@ -66,7 +72,7 @@ class Bar:
         else:
             rate = self.done / elapsed_s if elapsed_s > 0 else 0.0
             left = f"{int(share * 100):3d}% "
-            right = f" [{comma(self.done)} in {_elapsed(elapsed_s)}; {comma(int(rate))}/s]"
+            right = f" [{self._show(self.done)} in {_elapsed(elapsed_s)}; {self._show(int(rate))}/s]"
         width = max(10, columns - len(left) - len(right) - 3)
         filled = int(share * width)
         body = "=" * filled if filled == width else "=" * max(0, filled - 1) + (">" if filled else "")

@@ -52,7 +52,7 @@ def render_table(
     if title:
         space = inner - text_width(title)
         lines.append("╭" + "─" * inner + "╮")
-        lines.append("│" + " " * (space // 2) + title + " " * (space - space // 2) + "│")
+        lines.append("│" + " " * (space - space // 2) + title + " " * (space // 2) + "│")
         lines.append(rule("├", "┬", "┤"))
     else:
         lines.append(rule("╭", "┬", "╮"))

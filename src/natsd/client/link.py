@@ -55,7 +55,10 @@ CLOSING_STALL_S = 2.0
 
 
 class Link:
-    """`on_event(kind, text)` hears ``connected``, ``disconnected``, ``reconnected``, ``discovered`` and ``error``."""
+    """`on_event(kind, text)` hears ``connected``, ``disconnected``, ``reconnected``, ``discovered`` and ``error``.
+
+    `nkey` or `jwt` say who we are, `sign` proves it: it gets the server's nonce and returns a signature.
+    """
 
     def __init__(
         self,
@@ -67,6 +70,9 @@ class Link:
         user: str = "",
         password: str = "",
         token: str = "",
+        nkey: str = "",
+        jwt: str = "",
+        sign: Callable[[bytes], bytes] | None = None,
         tls: TlsFiles | None = None,
         timeout_s: float = 5.0,
         echo: bool = True,
@@ -86,6 +92,7 @@ class Link:
         self._scanner = scanner()
         self._name, self._version = name, version
         self._user, self._password, self._token = user, password, token
+        self._nkey, self._jwt, self._sign = nkey, jwt, sign
         self._tls = tls or TlsFiles()
         self._timeout_s = timeout_s
         self._echo = echo
@@ -219,6 +226,13 @@ class Link:
             options["pass"] = password
         if token:
             options["auth_token"] = token
+        if not user and (self._nkey or self._jwt):
+            options |= {key: value for key, value in (("nkey", self._nkey), ("jwt", self._jwt)) if value}
+            nonce = self.info.get("nonce")
+            if self._sign is not None and isinstance(nonce, str) and nonce:
+                from base64 import urlsafe_b64encode
+
+                options["sig"] = urlsafe_b64encode(self._sign(nonce.encode())).decode().rstrip("=")
         return wire.render_connect(options)
 
     def _lose(self, problem: BaseException) -> None:
@@ -309,6 +323,14 @@ class Link:
             self._lose(ConnectionClosed("nats: stale connection"))
         else:
             self._ping()
+
+    def now(self) -> float:
+        """Seconds of the monotonic clock that time-outs are measured with."""
+        return self._monotonic()
+
+    def chance(self, count: int) -> bytes:
+        """Random bytes, from where those of inboxes come from."""
+        return self._chance(count)
 
     def pause(self, seconds: float) -> None:
         """Sleep, and keep the connection alive meanwhile."""

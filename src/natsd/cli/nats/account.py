@@ -17,6 +17,7 @@ from natsd.cli.values import comma, go_duration, ibytes, short_duration
 from natsd.client.errors import ClientError, NoResponders
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from natsd.client.connection import Connection
@@ -40,7 +41,7 @@ def info(settings: Settings, as_json: bool) -> None:
     with settings.connect() as connection:
         rtt_ns = connection.rtt_ns()
         user = _who(connection)
-        streams = _ask(connection, "$JS.API.INFO")
+        streams = _ask(connection, f"{settings.jetstream(connection).prefix}.INFO")
         server = dict(connection.info)
         address = connection.server.address
     if streams is not None and "error" in streams:
@@ -96,15 +97,48 @@ def render(
     _show_permissions(block, user.get("permissions") or {})
     if streams is None:
         return block.render() + "   JetStream is not supported in this account\n\n"
-    block.section("JetStream Account Information")
-    limits = streams.get("limits") or {}
-    for label, key, limit in (("Memory", "memory", "max_memory"), ("Storage", "storage", "max_storage")):
-        most = limits.get(limit, -1)
-        block.row(label, f"{ibytes(streams.get(key, 0))} of {ibytes(most) if most >= 0 else 'unlimited'}")
-    for label, key, limit in (("Streams", "streams", "max_streams"), ("Consumers", "consumers", "max_consumers")):
-        most = limits.get(limit, -1)
-        block.row(label, f"{comma(streams.get(key, 0))} of {comma(most) if most >= 0 else 'unlimited'}")
+    domain = streams.get("domain")
+    block.section(f"JetStream Account Information{f' for domain {domain}' if domain else ''}")
+    block.section("Account Usage")
+    block.row("Storage", ibytes(streams.get("storage", 0)))
+    block.row("Memory", ibytes(streams.get("memory", 0)))
+    block.row("Streams", streams.get("streams", 0))
+    block.row("Consumers", streams.get("consumers", 0))
+    block.section("Account Limits")
+    block.row("Max Message Payload", ibytes(server.get("max_payload", 0)))
+    for name, tier in sorted((streams.get("tiers") or {"Default": streams}).items()):
+        _show_tier(block, name, tier)
     return block.render()
+
+
+def _show_tier(block: Block, name: str, tier: dict[str, Any]) -> None:
+    """What an account may have, and what of it is used."""
+    limits = tier.get("limits") or {}
+
+    def most(key: str, show: Callable[[int], str]) -> str:
+        value = int(limits.get(key) or 0)
+        return show(value) if value > 0 else "Unlimited"
+
+    def use(key: str, limit: str, show: Callable[[int], str]) -> str:
+        value = int(limits.get(limit, -1))
+        return f"{show(int(tier.get(key) or 0))} of {show(value) if value >= 0 else 'Unlimited'}"
+
+    block.section(f"Tier: {name}")
+    block.section("Configuration Requirements")
+    block.row("Stream Requires Max Bytes Set", bool(limits.get("max_bytes_required")))
+    block.row("Consumer Maximum Ack Pending", most("max_ack_pending", comma))
+    block.section("Stream Resource Usage Limits")
+    block.row("Memory", use("memory", "max_memory", ibytes) + _reserved(tier, "reserved_memory"))
+    block.row("Memory Per Stream", most("memory_max_stream_bytes", ibytes))
+    block.row("Storage", use("storage", "max_storage", ibytes) + _reserved(tier, "reserved_storage"))
+    block.row("Storage Per Stream", most("storage_max_stream_bytes", ibytes))
+    block.row("Streams", use("streams", "max_streams", comma))
+    consumers = int(limits.get("max_consumers", -1))
+    block.row("Consumers", "Unlimited" if consumers < 0 else f"Maximum {comma(consumers)} per stream")
+
+
+def _reserved(tier: dict[str, Any], key: str) -> str:
+    return f" ({ibytes(tier[key])} reserved)" if tier.get(key) else ""
 
 
 def _show_permissions(block: Block, permissions: dict[str, Any]) -> None:

@@ -30,14 +30,20 @@ COMMANDS: Table = {
     "account": ("natsd.cli.nats.account", "See the account of the connection", ("a",)),
     "bench": ("natsd.cli.nats.bench", "Measure throughput and latency", ()),
     "completion": ("natsd.cli.nats.completion", "Print the completion script for a shell", ()),
+    "consumer": ("natsd.cli.nats.consumer", "Make, see, use and remove consumers of streams", ("con", "obs", "c")),
     "context": ("natsd.cli.nats.context", "Keep connections under names", ("ctx",)),
+    "errors": ("natsd.cli.nats.errors", "Explain the errors of JetStream", ("err", "error")),
     "events": ("natsd.cli.nats.events", "Show what happens on the servers", ("event", "e")),
     "help": ("natsd.cli.nats.help", "Show help for a command", ()),
+    "kv": ("natsd.cli.nats.kv", "Keep values under keys, in buckets", ()),
+    "object": ("natsd.cli.nats.object", "Keep files in buckets", ("obj",)),
     "publish": ("natsd.cli.nats.publish", "Publish messages", ("pub",)),
     "reply": ("natsd.cli.nats.reply", "Answer requests", ()),
     "request": ("natsd.cli.nats.request", "Send requests and show the replies", ("req",)),
     "rtt": ("natsd.cli.nats.rtt", "Measure the round-trip time to servers", ()),
+    "schema": ("natsd.cli.nats.schema", "What requests to JetStream look like", ()),
     "server": ("natsd.cli.nats.server", "See servers and work with what belongs to them", ("srv", "sys", "system")),
+    "stream": ("natsd.cli.nats.stream", "Make, see, change and remove streams", ("str", "st", "ms", "s")),
     "subscribe": ("natsd.cli.nats.subscribe", "Show messages as they come", ("sub",)),
     "top": ("natsd.cli.nats.top", "Watch the busiest connections of a server", ()),
 }
@@ -113,6 +119,20 @@ class ContextName(_Text):
         return [CompletionItem(name) for name in _complete_context(ctx, param, incomplete)]
 
 
+class StreamName(_Text):
+    """The name of a stream; the shell completes it by asking the server."""
+
+    name = "stream"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        return str(value)
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        from natsd.cli.nats.targets import complete_names
+
+        return complete_names(ctx, incomplete, lambda js: js.stream_names())
+
+
 def global_flags(outermost: bool) -> list[click.Parameter]:
     """The flags every command takes. At the outermost level they look into the environment and show in the help."""
     rows: list[tuple[tuple[str, ...], str, str, Any, str]] = [
@@ -123,6 +143,13 @@ def global_flags(outermost: bool) -> list[click.Parameter]:
         (("--tlscert", "tls_cert"), "NATS_CERT", "FILE", None, "Certificate to show to the server (PEM)."),
         (("--tlskey", "tls_key"), "NATS_KEY", "FILE", None, "Private key to it (PEM)."),
         (("--tlsca", "tls_ca"), "NATS_CA", "FILE", None, "Authorities that servers' certificates may be of (PEM)."),
+        (("--creds",), "NATS_CREDS", "FILE", None, "Credentials file: a user JWT and its seed."),
+        (("--nkey",), "NATS_NKEY", "FILE", None, "File with the seed of an nkey."),
+        (("--jwt",), "NATS_JWT", "TEXT", None, "User JWT."),
+        (("--seed",), "NATS_SEED", "TEXT", None, "Seed that belongs to the JWT."),
+        (("--js-domain",), "", "DOMAIN", None, "JetStream domain."),
+        (("--js-api-prefix",), "", "PREFIX", None, "Subject prefix of the JetStream API ($JS.API)."),
+        (("--js-event-prefix",), "", "PREFIX", None, "Subject prefix of JetStream events ($JS.EVENT)."),
         (("--connection-name",), "", "NAME", None, "Name of the connection as the server shows it."),
         (
             ("--timeout", "timeout_ns"),

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import click
 
-from natsd.cli.nats.app import InnerGroup, Table
+from natsd.cli.nats.app import InnerGroup, Table, global_flags
 
 COMMANDS: Table = {
     "pub": ("natsd.cli.nats.bench_core:publish", "Publish as fast as it goes", ()),
     "sub": ("natsd.cli.nats.bench_core:subscribe", "Receive and count", ()),
+    "js": ("natsd.cli.nats.bench_js", "JetStream: publish, read, get", ()),
+    "kv": ("natsd.cli.nats.bench_js:kv", "Key-value buckets", ()),
     "service": ("natsd.cli.nats.bench:service", "Requests and replies", ()),
 }
 SERVICE_COMMANDS: Table = {
@@ -16,15 +18,11 @@ SERVICE_COMMANDS: Table = {
     "serve": ("natsd.cli.nats.bench_core:serve", "Answer requests", ()),
 }
 # Flags that take a value and may stand before the name of a command.
-_VALUED = (
-    "-s",
-    "--server",
-    "--user",
-    "--password",
-    "--token",
-    "--connection-name",
-    "--timeout",
-    "--inbox-prefix",
+_VALUED = frozenset(
+    name
+    for flag in global_flags(outermost=False)
+    if isinstance(flag, click.Option) and not flag.is_flag
+    for name in flag.opts
 )
 
 

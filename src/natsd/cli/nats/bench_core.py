@@ -97,16 +97,16 @@ def publish(
     multisubjectrandomize: bool,
 ) -> None:
     label = "Core NATS publisher"
-    msgs = _messages(msgs, throughput, duration_ns)
-    payload, header = _payload(size, payload_file), _header(headers)
+    msgs = messages_of(msgs, throughput, duration_ns)
+    payload, header = payload_of(size, payload_file), header_of(headers)
     banner(
         label,
         {
-            **_plan(clients, msgs, len(payload), throughput, duration_ns),
+            **plan_of(clients, msgs, len(payload), throughput, duration_ns),
             "subject": f"{subject}.*" if multisubject else subject,
-            "multi-subject": _bool(multisubject),
+            "multi-subject": bool_text(multisubject),
             "multi-subject-max": comma(multisubjectmax),
-            "multi-subject-randomize": _bool(multisubjectrandomize),
+            "multi-subject-randomize": bool_text(multisubjectrandomize),
             "sleep": short_duration(sleep_ns) if sleep_ns else "0s",
         },
     )
@@ -124,7 +124,7 @@ def publish(
         )
         crew.append(Publisher(frames, count, len(payload), sleep_ns / 1e9, throughput / clients))
         offset += count
-    _run(settings, label, crew, progress, csv_file, "P")
+    run_and_report(settings, label, crew, progress, csv_file, "P")
 
 
 @click.command("sub", cls=Leaf, help="Receive messages and count them.")
@@ -144,12 +144,12 @@ def subscribe(
 ) -> None:
     label = "Core NATS subscriber"
     name = f"{subject}.*" if multisubject else subject
-    banner(label, {**_plan(clients, msgs, size), "subject": name, "multi-subject": _bool(multisubject)})
+    banner(label, {**plan_of(clients, msgs, size), "subject": name, "multi-subject": bool_text(multisubject)})
     crew: list[Client] = []
     for number in range(1, clients + 1):
         console.log(f"[{number}] Starting {label}, expecting {comma(msgs)} messages")
         crew.append(Subscriber(name, msgs, size))
-    _run(settings, label, crew, progress, csv_file, "S")
+    run_and_report(settings, label, crew, progress, csv_file, "S")
 
 
 @click.command("request", cls=Leaf, help="Send requests, one after the other per client.")
@@ -172,13 +172,13 @@ def request(
     headers: tuple[str, ...],
 ) -> None:
     label = "Core NATS service requester"
-    msgs = _messages(msgs, throughput, duration_ns)
+    msgs = messages_of(msgs, throughput, duration_ns)
     clients = min(clients, msgs)
-    payload, header = _payload(size, payload_file), _header(headers)
+    payload, header = payload_of(size, payload_file), header_of(headers)
     banner(
         label,
         {
-            **_plan(clients, msgs, len(payload), throughput, duration_ns),
+            **plan_of(clients, msgs, len(payload), throughput, duration_ns),
             "subject": subject,
             "sleep": short_duration(sleep_ns) if sleep_ns else "0s",
         },
@@ -189,7 +189,7 @@ def request(
         crew.append(
             Requester(subject, payload, header, count, settings.timeout_s, sleep_ns / 1e9, throughput / clients)
         )
-    _run(settings, label, crew, progress, csv_file, "P")
+    run_and_report(settings, label, crew, progress, csv_file, "P")
 
 
 @click.command("serve", cls=Leaf, help="Answer requests until interrupted.")
@@ -209,7 +209,7 @@ def serve(
 ) -> None:
     label = "Core NATS service server"
     sleep = short_duration(sleep_ns) if sleep_ns else "0s"
-    banner(label, {**_plan(clients, msgs, size), "subject": subject, "sleep": sleep})
+    banner(label, {**plan_of(clients, msgs, size), "subject": subject, "sleep": sleep})
     crew: list[Client] = []
     for number in range(1, clients + 1):
         console.log(f"[{number}] Starting {label}, hit control-c to stop")
@@ -254,7 +254,9 @@ def save_csv(name: str, samples: Sequence[tuple[str, Sample]]) -> None:
     console.out_text(f"Saved metric data in csv file {name}\n")
 
 
-def _run(settings: Settings, label: str, crew: Sequence[Client], progress: bool, csv_file: str, prefix: str) -> None:
+def run_and_report(
+    settings: Settings, label: str, crew: Sequence[Client], progress: bool, csv_file: str, prefix: str
+) -> None:
     catch_term()
     samples = run_crew(settings, [crew], progress)[0]
     show(report(label, samples))
@@ -262,7 +264,7 @@ def _run(settings: Settings, label: str, crew: Sequence[Client], progress: bool,
         save_csv(csv_file, [(f"{prefix}{number}", sample) for number, sample in enumerate(samples)])
 
 
-def _plan(clients: int, msgs: int, size: int, throughput: int = 0, duration_ns: int = 0) -> dict[str, str]:
+def plan_of(clients: int, msgs: int, size: int, throughput: int = 0, duration_ns: int = 0) -> dict[str, str]:
     plan = {"clients": comma(clients), "msg-size": ibytes(size), "msgs": comma(msgs)}
     if throughput:
         plan["throughput"] = comma(throughput)
@@ -271,7 +273,7 @@ def _plan(clients: int, msgs: int, size: int, throughput: int = 0, duration_ns: 
     return plan
 
 
-def _messages(msgs: int, throughput: int, duration_ns: int) -> int:
+def messages_of(msgs: int, throughput: int, duration_ns: int) -> int:
     if not duration_ns:
         return msgs
     if not throughput:
@@ -279,16 +281,16 @@ def _messages(msgs: int, throughput: int, duration_ns: int) -> int:
     return max(1, throughput * duration_ns // 1_000_000_000)
 
 
-def _payload(size: int, file: str) -> bytes:
+def payload_of(size: int, file: str) -> bytes:
     if not file:
         return bytes(size)
     with open(file, "rb") as source:
         return source.read()
 
 
-def _header(headers: Sequence[str]) -> bytes | None:
+def header_of(headers: Sequence[str]) -> bytes | None:
     return render_headers([split_header(header) for header in headers]) if headers else None
 
 
-def _bool(value: bool) -> str:
+def bool_text(value: bool) -> str:
     return "true" if value else "false"

@@ -47,26 +47,34 @@ command = InnerGroup("context", table=TABLE, help=HELP)
 
 # Flag, key of the context and help of what only a context can keep so far.
 _FLAGS = (
-    ("--creds", "creds", "Credentials: a file, or env://NAME, file://PATH, data:;base64,TEXT."),
-    ("--nkey", "nkey", "NKey seed: a file or a URI as for --creds."),
-    ("--jwt", "user_jwt", "User JWT."),
-    ("--seed", "user_seed", "Seed of the user."),
-    ("--tlscert", "cert", "TLS certificate."),
-    ("--tlskey", "key", "TLS private key."),
-    ("--tlsca", "ca", "TLS certificate authorities."),
     ("--socks-proxy", "socks_proxy", "SOCKS5 proxy."),
     ("--nsc", "nsc", "User in the nsc store."),
-    ("--js-domain", "jetstream_domain", "JetStream domain."),
-    ("--js-api-prefix", "jetstream_api_prefix", "Subject prefix of the JetStream API."),
-    ("--js-event-prefix", "jetstream_event_prefix", "Subject prefix of JetStream events."),
     ("--colors", "color_scheme", "Colour scheme."),
+)
+# Attribute of the settings and key of the context of what global flags say.
+_GLOBAL = (
+    ("servers", "url"),
+    ("user", "user"),
+    ("password", "password"),
+    ("token", "token"),
+    ("creds", "creds"),
+    ("nkey", "nkey"),
+    ("jwt", "user_jwt"),
+    ("seed", "user_seed"),
+    ("tls_cert", "cert"),
+    ("tls_key", "key"),
+    ("tls_ca", "ca"),
+    ("tls_first", "tls_first"),
+    ("js_domain", "jetstream_domain"),
+    ("js_api_prefix", "jetstream_api_prefix"),
+    ("js_event_prefix", "jetstream_event_prefix"),
+    ("inbox_prefix", "inbox_prefix"),
 )
 
 
 def _content_flags(function: Callable[..., Any]) -> Callable[..., Any]:
     for flag, key, text in reversed(_FLAGS):
         function = click.option(flag, key, metavar="TEXT", help=text)(function)
-    function = click.option("--tlsfirst", "tls_first", is_flag=True, default=None, help="TLS before INFO.")(function)
     function = click.option("--embed", is_flag=True, help="Keep the content of credential files in the context.")(
         function
     )
@@ -106,15 +114,8 @@ def copy(settings: Settings, /, source: str, name: str, selects: bool, embed: bo
 def _finish(
     contexts: Contexts, context: Context, settings: Settings, values: dict[str, Any], embed: bool, selects: bool
 ) -> None:
-    given = {
-        "url": settings.servers,
-        "user": settings.user,
-        "password": settings.password,
-        "token": settings.token,
-        "inbox_prefix": settings.inbox_prefix,
-        **values,
-    }
-    context.data.update((key, value) for key, value in given.items() if value not in (None, ""))
+    given = {key: getattr(settings, name) for name, key in _GLOBAL} | values
+    context.data.update((key, value) for key, value in given.items() if value not in (None, "", False))
     if not context.data.get("url"):
         from natsd.client.url import DEFAULT_URL
 

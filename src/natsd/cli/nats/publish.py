@@ -14,6 +14,7 @@ from natsd.cli.nats.settings import Settings
 from natsd.cli.values import quote
 
 if TYPE_CHECKING:
+    from natsd.cli.nats.body import Text
     from natsd.client.connection import Connection
 
 HELP = """Publish a message.
@@ -44,6 +45,15 @@ Examples:
 )
 @click.option("-q", "--quiet", is_flag=True, help="No log lines.")
 @click.option("--templates/--no-templates", default=True, help="Fill in templates (default).")
+@click.option("-J", "--jetstream", "to_stream", is_flag=True, help="Wait for the ack of the stream.")
+@click.option("--atomic", is_flag=True, help="Store all lines of stdin as one batch, or none (implies --jetstream).")
+@click.option("--schedule-at", metavar="TIME", default="", help="Publish it then (RFC 3339).")
+@click.option("--schedule-after", type=DURATION, default=0, metavar="DURATION", help="Publish it after this time.")
+@click.option("--schedule-every", type=DURATION, default=0, metavar="DURATION", help="Publish it again and again.")
+@click.option("--schedule-cron", metavar="CRON", default="", help="Publish it by this pattern.")
+@click.option("--schedule-dest", metavar="SUBJECT", default="", help="Subject it is published to then.")
+@click.option("--schedule-source", metavar="SUBJECT", default="", help="Take the payload from here.")
+@click.option("--schedule-ttl", type=DURATION, default=0, metavar="DURATION", help="How long what is published lives.")
 @click.pass_obj
 def command(
     settings: Settings,
@@ -57,11 +67,36 @@ def command(
     send_on: str,
     quiet: bool,
     templates: bool,
+    to_stream: bool,
+    atomic: bool,
+    schedule_at: str,
+    schedule_after: int,
+    schedule_every: int,
+    schedule_cron: str,
+    schedule_dest: str,
+    schedule_source: str,
+    schedule_ttl: int,
 ) -> None:
     pairs = [split_header(header) for header in headers]
+    if any((schedule_at, schedule_after, schedule_every, schedule_cron, schedule_dest, schedule_source, schedule_ttl)):
+        from natsd.cli.nats.publish_js import schedule
+
+        pairs += schedule(
+            schedule_at, schedule_after, schedule_every, schedule_cron, schedule_dest, schedule_source, schedule_ttl
+        )
+        to_stream = True
     source = Body(body, force_stdin, send_on == "newline")
+    if atomic and not (source.from_stdin and send_on == "newline"):
+        raise click.UsageError("--atomic reads its messages from stdin, with --send-on newline")
     with settings.connect() as connection:
-        publisher = _Publisher(connection, subject, reply, pairs, templates)
+        publisher = Publisher(connection, subject, reply, pairs, templates)
+        if to_stream or atomic:
+            from natsd.cli.nats.publish_js import StreamPublisher
+
+            publisher = StreamPublisher(connection, subject, reply, pairs, templates, js=settings.jetstream(connection))
+            if atomic:
+                publisher.run_batch(source.read(connection), quiet)
+                return
         if source.from_stdin and not quiet:
             console.log("Reading payload from STDIN")
         for payload in source.read(connection):
@@ -69,7 +104,7 @@ def command(
         publisher.check()
 
 
-class _Publisher:
+class Publisher:
     """Publishes one body after the other; messages are counted through."""
 
     def __init__(
@@ -82,32 +117,42 @@ class _Publisher:
         self._pairs = [(key, template_of(os.fsencode(value), "header", templates)) for key, value in pairs]
         self._done = 0
 
+    def _render(self, body: Text) -> tuple[bytes, bytes, list[tuple[str, str]]]:
+        """Subject, payload and headers of the next message."""
+        self._done += 1
+        headers = [(key, os.fsdecode(value.render(self._done))) for key, value in self._pairs]
+        return self._subject.render(self._done), body.render(self._done), headers
+
+    def _publish(self, subject: bytes, payload: bytes, headers: list[tuple[str, str]], watched: bool) -> None:
+        """Publish one message; with `watched` wait until the server has it."""
+        self._connection.publish(subject, payload, self._reply, headers)
+        if watched:
+            self.check()
+
     def run(self, raw: bytes, count: int, pause_s: float, quiet: bool) -> None:
         body = template_of(raw, "body", self._templates)
-        connection = self._connection
         progress = None
         if count > 20 and not quiet:
             from natsd.cli.progress import Progress
 
             progress = Progress([count])
         for number in range(1, count + 1):
-            self._done += 1
-            payload = body.render(self._done)
-            subject = self._subject.render(self._done)
-            headers = [(key, os.fsdecode(value.render(self._done))) for key, value in self._pairs]
-            connection.publish(subject, payload, self._reply, headers)
+            subject, payload, headers = self._render(body)
             # One round trip a message where somebody watches the lines, batches under a progress bar.
-            if progress is None or pause_s:
-                self.check()
+            self._publish(subject, payload, headers, progress is None or pause_s > 0)
             if progress is not None:
                 progress.update(0, number)
             elif not quiet:
                 console.log(f"Published {len(payload)} bytes to {quote(os.fsdecode(subject))}")
+                self._tell()
             if pause_s and count > 1:
-                connection.pause(pause_s)
+                self._connection.pause(pause_s)
         if progress is not None:
             self.check()
             progress.finish()
+
+    def _tell(self) -> None:
+        """What else there is to say of a message."""
 
     def check(self) -> None:
         """Wait until the server has everything; raise what it objects to."""

@@ -13,6 +13,7 @@ check connection needs any user; mappings and passwd need no server.
 _HERE = "natsd.cli.nats"
 TABLE: Table = {
     "check": (f"{_HERE}.server_check", "Health checks for monitoring systems", ()),
+    "config": (f"{_HERE}.server_config", "Check configuration files", ()),
     "info": (f"{_HERE}.server_info:info", "Show a server", ("i",)),
     "list": (f"{_HERE}.server_list:ls", "List the servers", ("ls",)),
     "mappings": (f"{_HERE}.server_offline:mappings", "Try out a subject mapping", ("mapping",)),

@@ -27,7 +27,12 @@ The exit code is 0 for OK, 1 for WARNING, 2 for CRITICAL, 3 for UNKNOWN; with --
 _META = "natsd.check."
 TABLE: Table = {
     "connection": ("natsd.cli.nats.server_check:connection", "Connect, ping, and send a request", ("conn",)),
+    "consumer": ("natsd.cli.nats.server_check_js:consumer", "A consumer of a stream", ()),
+    "jetstream": ("natsd.cli.nats.server_check_js:account", "JetStream in the account", ("js",)),
+    "kv": ("natsd.cli.nats.server_check_js:kv", "A key-value bucket", ()),
+    "message": ("natsd.cli.nats.server_check_js:message", "The last message of a subject", ("msg",)),
     "server": ("natsd.cli.nats.server_check:server", "Load, connections and settings of a server", ()),
+    "stream": ("natsd.cli.nats.server_check_js:stream", "A stream", ("str",)),
 }
 
 
@@ -52,7 +57,7 @@ class _CheckGroup(InnerGroup):
     """Takes the flags of all checks in front of the check."""
 
 
-class _CheckLeaf(Leaf):
+class CheckLeaf(Leaf):
     """Takes them behind it as well; what keeps it from checking is UNKNOWN."""
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
@@ -64,10 +69,11 @@ class _CheckLeaf(Leaf):
         except (CommandFailed, ClientError, OSError) as problem:
             check = Check(self.name or "", (self.name or "").capitalize())
             check.unknowns.append(str(problem))
-            _finish(ctx, check)
+            finish(ctx, check)
 
 
-def _finish(ctx: click.Context, check: Check) -> None:
+def finish(ctx: click.Context, check: Check) -> None:
+    """Print the outcome where it is wanted, and end with its exit code."""
     form = ctx.meta.get(f"{_META}format", "nagios")
     text = check.render(form, ctx.meta.get(f"{_META}namespace", "nats_server_check"))
     outfile = ctx.meta.get(f"{_META}outfile")
@@ -83,7 +89,7 @@ def _finish(ctx: click.Context, check: Check) -> None:
 command = _CheckGroup("check", table=TABLE, params=_shared(hidden=False), help=HELP)
 
 
-@click.command("connection", cls=_CheckLeaf, help="Connect, measure a PING, and send a request to ourselves.")
+@click.command("connection", cls=CheckLeaf, help="Connect, measure a PING, and send a request to ourselves.")
 @click.option("--connect-warn", type=DURATION, default=500 * MS, metavar="DURATION", help="Warn above (500ms).")
 @click.option("--connect-critical", type=DURATION, default=SECOND, metavar="DURATION", help="Critical above (1s).")
 @click.option("--rtt-warn", type=DURATION, default=500 * MS, metavar="DURATION", help="Warn above (500ms).")
@@ -122,7 +128,7 @@ def connection(
             check.measure_s("request_time", took, req_warn, req_critical, text, text)
     except ClientError as problem:
         check.criticals.append(line_of(problem))
-    _finish(ctx, check)
+    finish(ctx, check)
 
 
 def _ask_ourselves(link: Any, timeout_s: float) -> None:
@@ -152,7 +158,7 @@ def _limits(function: Callable[..., Any]) -> Callable[..., Any]:
 
 @click.command(
     "server",
-    cls=_CheckLeaf,
+    cls=CheckLeaf,
     help="Load, connections and settings of a server. A critical limit below that of the warning is a least value.",
 )
 @click.option("--name", required=True, help="Name or id of the server.")
@@ -186,4 +192,4 @@ def server(
         check.demand("TLS required", bool(varz.get("tls_required")))
     if js_required:
         check.demand("JetStream enabled", bool((varz.get("jetstream") or {}).get("config")))
-    _finish(ctx, check)
+    finish(ctx, check)

@@ -25,13 +25,15 @@ TABLE: Table = {
     "accounts": (f"{_HERE}:accounts", "Traffic of accounts", ("acct",)),
     "connections": (f"{_HERE}:connections", "Connections", ("conn", "connz", "conns")),
     "cpu": (f"{_HERE}:cpu", "Processor time of the servers", ()),
+    "jetstream": (f"{_HERE}_js:jetstream", "What the servers store", ("jsz", "js")),
     "mem": (f"{_HERE}:mem", "Memory of the servers", ()),
 }
 command = InnerGroup("report", table=TABLE, help="Reports over all servers.")
 BAR_COLUMNS = 40
 
 
-def _shared(function: Callable[..., Any]) -> Callable[..., Any]:
+def shared(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Flags of all reports."""
     for option in (
         click.option("--watch", type=click.IntRange(min=1), metavar="SECONDS", help="Draw again every so often."),
         click.option("--tags", metavar="TAG", multiple=True, help="Servers with all of these tags only."),
@@ -44,7 +46,8 @@ def _shared(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-def _watch(settings: Settings, watch: int | None, draw: Callable[[Connection], None]) -> None:
+def watch_with(settings: Settings, watch: int | None, draw: Callable[[Connection], None]) -> None:
+    """Connect and draw, once or again and again."""
     with settings.connect() as connection:
         if watch:
             repeat(lambda: draw(connection), watch)
@@ -52,7 +55,8 @@ def _watch(settings: Settings, watch: int | None, draw: Callable[[Connection], N
             draw(connection)
 
 
-def _filters(host: str | None, cluster: str | None, tags: tuple[str, ...]) -> dict[str, Any]:
+def filters_of(host: str | None, cluster: str | None, tags: tuple[str, ...]) -> dict[str, Any]:
+    """Which servers shall answer, as a part of a request."""
     filters = {"host": host, "cluster": cluster, "tags": list(tags)}
     return {key: value for key, value in filters.items() if value}
 
@@ -65,7 +69,7 @@ def print_json(document: object) -> None:
 
 @click.command("connections", cls=Leaf, help="The busiest connections of all servers.")
 @click.argument("limit", type=click.IntRange(min=1), required=False)
-@_shared
+@shared
 @click.option("--account", metavar="NAME", help="Connections of this account only.")
 @click.option("--username", metavar="NAME", help="Connections of this user only.")
 @click.option("--subject", metavar="SUBJECT", help="Only those subscribed to this.")
@@ -96,7 +100,7 @@ def connections(
 
     def draw(connection: Connection) -> None:
         fleet = Fleet(connection, settings.timeout_s)
-        found = connz.fetch(fleet, f"{ALL}.CONNZ", body, _filters(host, cluster, tags))
+        found = connz.fetch(fleet, f"{ALL}.CONNZ", body, filters_of(host, cluster, tags))
         if closed_reason:
             found = [one for one in found if closed_reason.lower() in str(one.get("reason", "")).lower()]
         if as_json:
@@ -104,7 +108,7 @@ def connections(
         else:
             connz.show(found, sort, reverse, limit or top, body["state"] != 0)
 
-    _watch(settings, watch, draw)
+    watch_with(settings, watch, draw)
 
 
 _ACCOUNT_SORTS = {
@@ -120,7 +124,7 @@ _ACCOUNT_SORTS = {
 @click.command("accounts", cls=Leaf, help="Traffic of all accounts, or of one, over all servers.")
 @click.argument("account", required=False)
 @click.argument("limit", type=click.IntRange(min=1), required=False)
-@_shared
+@shared
 @click.option("--sort", type=click.Choice(list(_ACCOUNT_SORTS)), default="subs", show_default=True, help="Order.")
 @click.option("--top", type=click.IntRange(min=1), default=1000, show_default=True, help="Show so many.")
 @click.pass_obj
@@ -141,14 +145,14 @@ def accounts(
 
     def draw(connection: Connection) -> None:
         fleet = Fleet(connection, settings.timeout_s)
-        sums = sum_accounts(connz.fetch(fleet, f"{ALL}.CONNZ", body, _filters(host, cluster, tags)))
+        sums = sum_accounts(connz.fetch(fleet, f"{ALL}.CONNZ", body, filters_of(host, cluster, tags)))
         rows = sorted(sums, key=lambda row: row[_ACCOUNT_SORTS[sort]], reverse=not reverse)[: limit or top]
         if as_json:
             print_json(rows)
         else:
             _show_accounts(rows, len(sums), sort)
 
-    _watch(settings, watch, draw)
+    watch_with(settings, watch, draw)
 
 
 def sum_accounts(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -189,7 +193,7 @@ def _show_accounts(rows: list[dict[str, Any]], count: int, sort: str) -> None:
 def _bars(name: str, key: str, text: str) -> Leaf:
     @click.command(name, cls=Leaf, help=text)
     @click.argument("limit", type=click.IntRange(min=1), required=False)
-    @_shared
+    @shared
     @click.pass_obj
     def report(
         settings: Settings,
@@ -203,7 +207,7 @@ def _bars(name: str, key: str, text: str) -> Leaf:
     ) -> None:
         def draw(connection: Connection) -> None:
             fleet = Fleet(connection, settings.timeout_s)
-            filters = _filters(host, cluster, tags)
+            filters = filters_of(host, cluster, tags)
             answers = fleet.stream(f"{ALL}.STATSZ", filters, 0 if filters else fleet.size())
             usage = [(str(server_of(one).get("name", "")), (one.get("statsz") or {}).get(key, 0)) for one, _ in answers]
             usage.sort(key=lambda row: (-row[1] if not reverse else row[1], row[0]))
@@ -212,7 +216,7 @@ def _bars(name: str, key: str, text: str) -> Leaf:
             else:
                 console.out_text(render_bars(text.rstrip("."), usage[:limit], ibytes if key == "mem" else _percent))
 
-        _watch(settings, watch, draw)
+        watch_with(settings, watch, draw)
 
     assert isinstance(report, Leaf)
     return report

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from natsd.cli.contexts import Context
     from natsd.client.connection import Connection
+    from natsd.client.jetstream import JetStream
     from natsd.client.url import ServerUrl
 
 DEFAULT_TIMEOUT_NS = 5_000_000_000
@@ -19,19 +20,10 @@ DEFAULT_INBOX_PREFIX = "_INBOX"
 # Keys of a context that ask for what this client cannot do, and what that is.
 _UNSUPPORTED = (
     ("socks_proxy", "a SOCKS proxy"),
-    ("cert", "TLS"),
-    ("key", "TLS"),
-    ("ca", "TLS"),
-    ("tls_first", "TLS"),
     ("windows_cert_store", "the Windows certificate store"),
 )
-# The same for what says who we are; a user or a token makes them unnecessary.
-_UNSUPPORTED_IDENTITIES = (
-    ("creds", "a credentials file"),
-    ("nkey", "an nkey"),
-    ("user_jwt", "a user JWT"),
-    ("nsc", "the nsc store"),
-)
+# What says who we are, beside a user, a password and a token: attribute of the settings and key of a context.
+_IDENTITIES = (("creds", "creds"), ("nkey", "nkey"), ("jwt", "user_jwt"), ("seed", "user_seed"))
 
 
 class Settings:
@@ -46,6 +38,13 @@ class Settings:
         self.tls_key = ""
         self.tls_ca = ""
         self.tls_first = False
+        self.creds = ""
+        self.nkey = ""
+        self.jwt = ""
+        self.seed = ""
+        self.js_domain = ""
+        self.js_api_prefix = ""
+        self.js_event_prefix = ""
         self.connection_name = ""
         self.timeout_ns = DEFAULT_TIMEOUT_NS
         self.inbox_prefix = ""
@@ -76,20 +75,29 @@ class Settings:
 
     def use_context(self, context: Context) -> None:
         """Take from a context what is not set yet. Raises CommandFailed for what this client cannot do."""
-        is_anonymous = not self.user and not self.token
+        is_anonymous = not self.user and not self.token and not any(getattr(self, name) for name, _ in _IDENTITIES)
         self.servers = self.servers or context.text("url")
+        for key, what in _UNSUPPORTED:
+            if context.data.get(key):
+                raise _unsupported(context, key, what)
         if is_anonymous:
             self.user = context.text("user")
             # A password goes with its own user: not with somebody whom a flag names.
             self.password = self.password or context.value("password")
             self.token = context.value("token")
+            if not self.user and not self.token and context.text("nsc"):
+                raise _unsupported(context, "nsc", "the nsc store")
+            for name, key in _IDENTITIES:
+                setattr(self, name, context.value(key))
         self.inbox_prefix = self.inbox_prefix or context.text("inbox_prefix")
-        for key, what in _UNSUPPORTED:
-            if context.data.get(key):
-                raise _unsupported(context, key, what)
-        for key, what in _UNSUPPORTED_IDENTITIES:
-            if context.text(key) and not self.user and not self.token:
-                raise _unsupported(context, key, what)
+        self.tls_cert = self.tls_cert or context.value("cert")
+        self.tls_key = self.tls_key or context.value("key")
+        self.tls_ca = self.tls_ca or context.value("ca")
+        self.tls_first = self.tls_first or context.flag("tls_first")
+        if not self.js_api_prefix and not self.js_domain:
+            self.js_domain = context.text("jetstream_domain")
+            self.js_api_prefix = context.text("jetstream_api_prefix")
+        self.js_event_prefix = self.js_event_prefix or context.text("jetstream_event_prefix")
 
     def connect(self, servers: Sequence[ServerUrl] = (), *, reconnect: bool = True, echo: bool = True) -> Connection:
         """A new connection, to `servers` when they are named. Raises NoServers and the like."""
@@ -98,6 +106,11 @@ class Settings:
         from natsd.client.transport import TlsFiles
         from natsd.kernel import ClientScanner
 
+        nkey, jwt, sign = "", "", None
+        if self.creds or self.nkey or self.jwt:
+            from natsd.cli.nats.identity import read_identity
+
+            nkey, jwt, sign = read_identity(self.creds, self.nkey, self.jwt, self.seed)
         connection = Connection(
             servers or self.servers,
             ClientScanner,
@@ -106,6 +119,9 @@ class Settings:
             user=self.user,
             password=self.password,
             token=self.token,
+            nkey=nkey,
+            jwt=jwt,
+            sign=sign,
             tls=TlsFiles(cert_file=self.tls_cert, key_file=self.tls_key, ca_file=self.tls_ca, first=self.tls_first),
             timeout_s=self.timeout_s,
             inbox_prefix=self.inbox_prefix or DEFAULT_INBOX_PREFIX,
@@ -115,6 +131,13 @@ class Settings:
         )
         connection.connect()
         return connection
+
+    def jetstream(self, connection: Connection) -> JetStream:
+        """The JetStream of a connection, at the prefix or in the domain that flags and context say."""
+        from natsd.client.jetstream import DEFAULT_PREFIX, JetStream
+
+        prefix = self.js_api_prefix or (f"$JS.{self.js_domain}.API" if self.js_domain else DEFAULT_PREFIX)
+        return JetStream(connection, prefix.rstrip("."), self.timeout_s, console.note if self.trace else None)
 
     def _show_event(self, kind: str, text: str) -> None:
         if kind == "disconnected":

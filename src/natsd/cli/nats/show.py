@@ -38,8 +38,9 @@ class _Plain:
 class Pretty(_Plain):
     """``[#1] Received on "subject"``, headers, payload."""
 
-    def __init__(self, stamp: str, headers_only: bool, subjects_only: bool) -> None:
-        """`stamp` is empty, ``time`` or ``delta``."""
+    def __init__(self, stamp: str, headers_only: bool, subjects_only: bool, command_line: str = "") -> None:
+        """`stamp` is empty, ``time`` or ``delta``; payloads go through the command if there is one."""
+        self._command_line = command_line
         self._stamp = stamp
         self._headers_only = headers_only
         self._subjects_only = subjects_only
@@ -60,7 +61,7 @@ class Pretty(_Plain):
         if message.header is not None:
             show_headers(message)
         if not self._headers_only:
-            show_body(message.payload, empty=b"nil body")
+            show_body(_translated(message, self._command_line), empty=b"nil body")
 
     def _render_stamp(self) -> str:
         if self._stamp == "delta":
@@ -74,10 +75,13 @@ class Pretty(_Plain):
 class Raw(_Plain):
     """Payloads as they are, a line break behind each."""
 
+    def __init__(self, command_line: str = "") -> None:
+        self._command_line = command_line
+
     def show(self, number: int, message: Message, reply: Message | None) -> None:
-        console.out(message.payload + b"\n")
+        console.out(_translated(message, self._command_line) + b"\n")
         if reply is not None:
-            console.out(reply.payload + b"\n")
+            console.out(_translated(reply, self._command_line) + b"\n")
 
 
 class Dump(_Plain):
@@ -119,6 +123,16 @@ class Dump(_Plain):
         target = os.open(os.path.join(self._directory, name), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with open(target, "wb") as file:
             file.write(text)
+
+
+def _translated(message: Message, command_line: str) -> bytes:
+    if not command_line:
+        return message.payload
+    from natsd.cli.nats.translate import translate
+    from natsd.client.jetstream import meta_of
+
+    meta = meta_of(message)
+    return translate(message.payload, command_line, message.subject, meta.stream if meta is not None else "")
 
 
 def show_headers(message: Message) -> None:

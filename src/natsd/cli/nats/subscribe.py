@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from natsd.cli import console
-from natsd.cli.nats.app import DURATION, Leaf
+from natsd.cli.nats.app import DURATION, Leaf, StreamName
 from natsd.cli.nats.settings import Settings
 from natsd.cli.stop import take_interrupts
 
@@ -25,6 +25,7 @@ Examples:
   nats sub orders.eu orders.us
   nats sub 'orders.>' --queue workers --count 10
   nats sub '>' --report-subjects
+  nats sub --stream ORDERS --since 1h
 """
 
 
@@ -47,6 +48,20 @@ Examples:
 @click.option("--report-subjects", is_flag=True, help="Show a table of the busiest subjects instead of messages.")
 @click.option("--report-subscriptions", is_flag=True, help="The same by subscription.")
 @click.option("--report-top", type=click.IntRange(min=1), default=10, help="Rows of that table.")
+@click.option("--translate", metavar="COMMAND", default="", help="Show what a command makes of payloads.")
+@click.option("--ack/--no-ack", default=False, help="Acknowledge messages that a consumer delivered.")
+@click.option("--stream", type=StreamName(), default="", metavar="STREAM", help="Read this stream.")
+@click.option("--durable", metavar="NAME", default="", help="Read with this consumer of the stream.")
+@click.option("--all", "everything", is_flag=True, help="All messages of the stream, then new ones.")
+@click.option("--new", is_flag=True, help="Only new messages of the stream.")
+@click.option("--last", is_flag=True, help="The last message of the stream, then new ones.")
+@click.option(
+    "--since", "since_ns", type=DURATION, default=0, metavar="DURATION", help="Messages of the last 1h, 5m ..."
+)
+@click.option("--start-sequence", type=click.IntRange(min=0), default=0, metavar="N", help="From this message on.")
+@click.option("--last-per-subject", is_flag=True, help="The last message of each subject, then new ones.")
+@click.option("-T", "--terminate-at-end", is_flag=True, help="Stop when all messages of the stream are shown.")
+@click.option("--direct", is_flag=True, help="Read the stream without a consumer.")
 @click.pass_obj
 def command(
     settings: Settings,
@@ -66,9 +81,28 @@ def command(
     report_subjects: bool,
     report_subscriptions: bool,
     report_top: int,
+    translate: str,
+    ack: bool,
+    stream: str,
+    durable: str,
+    everything: bool,
+    new: bool,
+    last: bool,
+    since_ns: int,
+    start_sequence: int,
+    last_per_subject: bool,
+    terminate_at_end: bool,
+    direct: bool,
 ) -> None:
-    if not subjects and not inbox:
-        raise click.UsageError("a subject is required, or --inbox")
+    reads_stream = bool(
+        stream or durable or everything or new or last or since_ns or start_sequence or last_per_subject or direct
+    )
+    if reads_stream:
+        _check_stream_flags(subjects, group, inbox, match_replies, stream, durable, direct)
+    elif terminate_at_end:
+        raise click.UsageError("--terminate-at-end is about streams, name one with --stream")
+    if not subjects and not inbox and not stream:
+        raise click.UsageError("a subject is required, or --inbox or --stream")
     if timestamp and delta_time:
         raise click.UsageError("--timestamp and --delta-time exclude each other")
     if dump == "-" and inbox:
@@ -76,23 +110,51 @@ def command(
     take_interrupts()
     skip = [subject for text in ignored for subject in text.split(",") if subject]
     with settings.connect() as connection:
-        names = list(subjects) or [connection.new_inbox()]
+        stamp = "time" if timestamp else "delta" if delta_time else ""
         view: View
         if report_subjects or report_subscriptions:
             from natsd.cli.nats.report import SubjectReport
 
             view = SubjectReport(report_top, report_subscriptions)
         else:
-            from natsd.cli.nats.show import Dump, Pretty, Raw
+            view = _view(reads_stream, dump, raw, stamp, headers_only, subjects_only, translate)
+        if reads_stream:
+            from natsd.cli.nats import subscribe_js
 
-            if dump:
-                view = Dump(dump)
-            elif raw:
-                view = Raw()
-            else:
-                stamp = "time" if timestamp else "delta" if delta_time else ""
-                view = Pretty(stamp, headers_only, subjects_only)
-        loop = _Loop(connection, view, skip, count, wait_ns / 1e9)
+            start = subscribe_js.Start(
+                sequence=start_sequence,
+                everything=everything,
+                new=new,
+                last=last,
+                since_ns=since_ns,
+                last_per_subject=last_per_subject,
+            )
+            js = settings.jetstream(connection)
+            reader = subscribe_js.StreamReader(
+                js,
+                view,
+                skip=lambda subject: _is_skipped(skip, subject),
+                count=count,
+                wait_s=wait_ns / 1e9,
+                stop_at_end=terminate_at_end,
+                by_sequence=bool(dump),
+            )
+            try:
+                subscribe_js.listen(
+                    js,
+                    subscribe_js.find_stream(js, stream, subjects),
+                    reader,
+                    subject=subjects[0] if subjects else "",
+                    durable=durable,
+                    direct=direct,
+                    start=start,
+                    headers_only=headers_only or subjects_only,
+                )
+            finally:
+                view.close()
+            return
+        names = list(subjects) or [connection.new_inbox()]
+        loop = _Loop(connection, view, skip, count, wait_ns / 1e9, ack)
         if match_replies:
             loop.match_on(f"{settings.inbox_prefix}.>")
         loop.subscribe(names, group)
@@ -109,13 +171,55 @@ def command(
             view.close()
 
 
+def _check_stream_flags(
+    subjects: tuple[str, ...], group: str, inbox: bool, match_replies: bool, stream: str, durable: str, direct: bool
+) -> None:
+    """What does not go together with reading a stream."""
+    if len(subjects) > 1:
+        raise click.UsageError("a stream is read by one subject, or all of it")
+    if group or inbox or match_replies:
+        raise click.UsageError("--queue, --inbox and --match-replies do not go together with streams")
+    if not subjects and not stream:
+        raise click.UsageError("a subject or --stream is required")
+    if durable and (subjects or direct):
+        raise click.UsageError("--durable goes with --stream, without subjects and --direct: the consumer has its own")
+
+
+def _view(
+    of_stream: bool, dump: str, raw: bool, stamp: str, headers_only: bool, subjects_only: bool, command_line: str
+) -> View:
+    from natsd.cli.nats.show import Dump, Pretty, Raw
+
+    if dump:
+        return Dump(dump)
+    if raw:
+        return Raw(command_line)
+    if of_stream:
+        from natsd.cli.nats.subscribe_js import StreamPretty
+
+        return StreamPretty(stamp, headers_only, subjects_only, command_line)
+    return Pretty(stamp, headers_only, subjects_only, command_line)
+
+
+def _is_skipped(skip: list[str], subject: bytes) -> bool:
+    """Whether a subject is one of those that were to be left out."""
+    if not skip:
+        return False
+    from natsd.subjects.match import matches
+
+    return any(matches(pattern.encode("utf-8", "surrogateescape"), subject) for pattern in skip)
+
+
 class _Loop:
     """Takes messages from one queue that all subscriptions share, so that they keep the order of the wire."""
 
-    def __init__(self, connection: Connection, view: View, skip: list[str], count: int, wait_s: float) -> None:
+    def __init__(
+        self, connection: Connection, view: View, skip: list[str], count: int, wait_s: float, ack: bool
+    ) -> None:
         self._connection = connection
         self._view = view
-        self._skip = [subject.encode("utf-8", "surrogateescape") for subject in skip]
+        self._skip = skip
+        self._ack = ack
         self._count = count
         self._wait_s = wait_s
         self._queue: deque[Message] = deque()
@@ -166,11 +270,8 @@ class _Loop:
             if request is not None:
                 self._view.show(request[0], request[1], message)
             return
-        if self._skip:
-            from natsd.subjects.match import matches
-
-            if any(matches(pattern, message.subject_bytes) for pattern in self._skip):
-                return
+        if self._skip and _is_skipped(self._skip, message.subject_bytes):
+            return
         if self._count and self._seen >= self._count:
             return
         self._seen += 1
@@ -178,6 +279,8 @@ class _Loop:
             self._open[message.reply_bytes] = (self._seen, message)
         else:
             self._view.show(self._seen, message, None)
+        if self._ack and (message.reply_bytes or b"").startswith(b"$JS.ACK."):
+            self._connection.respond(message, b"+ACK")
 
     def _complain(self, fatal: bool) -> None:
         error = self._connection.take_error()

@@ -1,0 +1,297 @@
+"""JetStream as a client sees it: its API over request and reply, publishing with acks, and what replies carry.
+
+Configurations and answers stay the dictionaries that the server sent: what this client does not know survives. Pulling
+and ordered reading are in pulling.py.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from natsd.client.errors import ClientError, NoResponders, Timeout
+from natsd.client.message import Message
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from typing import Any
+
+    from natsd.client.connection import Connection
+
+    Answer = dict[str, Any]
+    Pairs = Iterable[tuple[str, str]]
+
+DEFAULT_PREFIX = "$JS.API"
+ACK, NAK, PROGRESS, TERM = b"+ACK", b"-NAK", b"+WPI", b"+TERM"
+STREAM_NOT_FOUND, CONSUMER_NOT_FOUND, MESSAGE_NOT_FOUND, WRONG_LAST_SEQUENCE = 10059, 10014, 10037, 10071
+
+
+class ApiError(ClientError):
+    """What a server objects to in a request: HTTP-like `code`, `err_code` of the error table, its description."""
+
+    def __init__(self, code: int, err_code: int, description: str) -> None:
+        super().__init__(f"{description} ({err_code})" if err_code else description)
+        self.code = code
+        self.err_code = err_code
+        self.description = description
+
+
+class JetStreamMissing(NoResponders):
+    """Nobody answers JetStream requests in this account."""
+
+    text = "nats: JetStream is not enabled for this account or on this server"
+
+
+class Meta:
+    """What the reply subject of a delivered message says: where it comes from and what is still to come."""
+
+    __slots__ = ("consumer", "consumer_seq", "delivered", "domain", "pending", "stream", "stream_seq", "time_ns")
+
+    def __init__(self, tokens: list[str]) -> None:
+        """From the tokens behind ``$JS.ACK``, in the old form (7) or the new one (9 and more)."""
+        self.domain = ""
+        if len(tokens) > 7:
+            self.domain = "" if tokens[0] == "_" else tokens[0]
+            tokens = tokens[2:]
+        self.stream = tokens[0]
+        self.consumer = tokens[1]
+        self.delivered, self.stream_seq, self.consumer_seq, self.time_ns, self.pending = map(int, tokens[2:7])
+
+
+def meta_of(message: Message) -> Meta | None:
+    """What a message says of its stream and consumer; None for one that no consumer delivered."""
+    reply = message.reply_bytes
+    if reply is None or not reply.startswith(b"$JS.ACK."):
+        return None
+    tokens = reply.decode("utf-8", "surrogateescape").split(".")[2:]
+    if len(tokens) != 7 and len(tokens) < 9:
+        return None
+    try:
+        return Meta(tokens)
+    except ValueError:
+        return None
+
+
+class JetStream:
+    """The JetStream of one connection. `prefix` is where its API is; `trace` hears ``>>>`` and ``<<<`` lines."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        prefix: str = DEFAULT_PREFIX,
+        timeout_s: float = 5.0,
+        trace: Callable[[str], None] | None = None,
+    ) -> None:
+        self.connection = connection
+        self.prefix = prefix or DEFAULT_PREFIX
+        self.timeout_s = timeout_s
+        self._trace = trace
+
+    # -- the API
+
+    def call(self, verb: str, body: Answer | None = None, timeout_s: float | None = None) -> Answer:
+        """One request to the API. Raises ApiError, JetStreamMissing, Timeout."""
+        subject = f"{self.prefix}.{verb}"
+        raw = json.dumps(body, ensure_ascii=False).encode("utf-8", "surrogateescape") if body else b""
+        wait_s = self.timeout_s if timeout_s is None else timeout_s
+        if self._trace is not None:
+            self._trace(f">>> {subject}\n{raw.decode('utf-8', 'replace')}\n")
+        try:
+            message = self.connection.request(subject, raw, timeout_s=wait_s)
+        except NoResponders:
+            raise JetStreamMissing() from None
+        if self._trace is not None:
+            self._trace(f"<<< {subject}: {message.payload.decode('utf-8', 'replace')}\n")
+        return read_answer(message.payload)
+
+    def pages(self, verb: str, key: str, body: Answer | None = None) -> Iterator[Answer]:
+        """The pages of a list; `key` is what is listed in them."""
+        offset = 0
+        while True:
+            answer = self.call(verb, {**(body or {}), "offset": offset})
+            yield answer
+            count = len(answer.get(key) or ())
+            offset += count
+            if not count or offset >= int(answer.get("total") or 0):
+                return
+
+    def account_info(self) -> Answer:
+        return self.call("INFO")
+
+    # -- streams
+
+    def stream_names(self, subject: str = "") -> list[str]:
+        """Names of all streams, sorted; with `subject` of those with interest in it."""
+        body = {"subject": subject} if subject else {}
+        found = [name for page in self.pages("STREAM.NAMES", "streams", body) for name in page.get("streams") or ()]
+        return sorted(found)
+
+    def streams(self, subject: str = "") -> tuple[list[Answer], list[str], dict[str, str]]:
+        """All streams with configuration and state, those that did not answer, and those that are offline and why."""
+        found: list[Answer] = []
+        missing: list[str] = []
+        offline: dict[str, str] = {}
+        for page in self.pages("STREAM.LIST", "streams", {"subject": subject} if subject else {}):
+            found.extend(page.get("streams") or ())
+            missing.extend(page.get("missing") or ())
+            offline.update(page.get("offline") or {})
+        return found, missing, offline
+
+    def stream_info(self, name: str, **body: object) -> Answer:
+        return self.call(f"STREAM.INFO.{name}", dict(body))
+
+    def subjects(self, name: str, pattern: str = ">") -> dict[str, int]:
+        """Subjects a stream holds messages of, with how many."""
+        found: dict[str, int] = {}
+        while True:
+            answer = self.call(f"STREAM.INFO.{name}", {"subjects_filter": pattern, "offset": len(found)})
+            some = (answer.get("state") or {}).get("subjects") or {}
+            found.update(some)
+            if not some or len(found) >= int(answer.get("total") or 0):
+                return found
+
+    def create_stream(self, config: Answer) -> Answer:
+        return self.call(f"STREAM.CREATE.{config.get('name', '')}", config)
+
+    def update_stream(self, config: Answer) -> Answer:
+        return self.call(f"STREAM.UPDATE.{config.get('name', '')}", config)
+
+    def delete_stream(self, name: str) -> Answer:
+        return self.call(f"STREAM.DELETE.{name}")
+
+    def purge_stream(self, name: str, **body: object) -> int:
+        """Remove messages; all of them, or what `filter`, `seq` and `keep` say. Returns how many."""
+        return int(self.call(f"STREAM.PURGE.{name}", dict(body)).get("purged") or 0)
+
+    def delete_message(self, name: str, sequence: int, erase: bool = True) -> Answer:
+        return self.call(f"STREAM.MSG.DELETE.{name}", {"seq": sequence, **({} if erase else {"no_erase": True})})
+
+    def get_message(self, name: str, **body: object) -> Answer:
+        """A stored message by `seq`, by `last_by_subj`, or the first of `next_by_subj` from `seq` on, as it is kept."""
+        message: Answer = self.call(f"STREAM.MSG.GET.{name}", dict(body))["message"]
+        return message
+
+    def direct_get(self, name: str, **body: object) -> Message:
+        """The same from whatever replica is near. Raises ApiError 10037 where there is no such message."""
+        subject = f"{self.prefix}.DIRECT.GET.{name}"
+        try:
+            message = self.connection.request(subject, json.dumps(body).encode(), timeout_s=self.timeout_s)
+        except NoResponders:
+            raise JetStreamMissing() from None
+        status = status_of(message)
+        if status == 404:
+            raise ApiError(404, MESSAGE_NOT_FOUND, "no message found")
+        if status >= 400:
+            raise ApiError(status, 0, dict(message.headers).get("Description", f"status {status}"))
+        return message
+
+    # -- consumers
+
+    def consumer_names(self, stream: str) -> list[str]:
+        pages = self.pages(f"CONSUMER.NAMES.{stream}", "consumers")
+        return sorted(name for page in pages for name in page.get("consumers") or ())
+
+    def consumers(self, stream: str) -> tuple[list[Answer], list[str], dict[str, str]]:
+        """All consumers of a stream, those that did not answer, and those that are offline and why."""
+        found: list[Answer] = []
+        missing: list[str] = []
+        offline: dict[str, str] = {}
+        for page in self.pages(f"CONSUMER.LIST.{stream}", "consumers"):
+            found.extend(page.get("consumers") or ())
+            missing.extend(page.get("missing") or ())
+            offline.update(page.get("offline") or {})
+        return found, missing, offline
+
+    def consumer_info(self, stream: str, name: str) -> Answer:
+        return self.call(f"CONSUMER.INFO.{stream}.{name}")
+
+    def create_consumer(self, stream: str, config: Answer, action: str = "") -> Answer:
+        """Create a consumer, or change it; `action` is empty for both, ``create`` or ``update``."""
+        body: Answer = {"stream_name": stream, "config": config}
+        if action:
+            body["action"] = action
+        name = config.get("name") or config.get("durable_name")
+        if not name:
+            return self.call(f"CONSUMER.CREATE.{stream}", body)
+        return self.call(f"CONSUMER.CREATE.{stream}.{name}", body)
+
+    def delete_consumer(self, stream: str, name: str) -> Answer:
+        return self.call(f"CONSUMER.DELETE.{stream}.{name}")
+
+    # -- publishing
+
+    def publish(
+        self, subject: str, payload: bytes = b"", headers: Pairs | None = None, timeout_s: float | None = None
+    ) -> Answer:
+        """Publish and wait for the ack of the stream, which is returned."""
+        connection = self.connection
+        wait_s = self.timeout_s if timeout_s is None else timeout_s
+        try:
+            return read_answer(connection.request(subject, payload, headers, wait_s).payload)
+        except NoResponders:
+            hint = "nats stream ls shows what streams there are"
+            raise NoResponders(f'nats: no stream takes "{subject}" ({hint})') from None
+
+    def window(self, most: int) -> AckWindow:
+        """For publishing without waiting for each ack."""
+        return AckWindow(self, most)
+
+
+class AckWindow:
+    """Publishes with at most so many acks outstanding; the first bad ack is raised."""
+
+    def __init__(self, js: JetStream, most: int) -> None:
+        self._connection = js.connection
+        self._timeout_s = js.timeout_s
+        self._most = max(1, most)
+        self._inbox = self._connection.new_inbox()
+        self._acks = self._connection.subscribe(self._inbox)
+        self._waiting = 0
+        self.last: Answer = {}
+
+    def publish(self, subject: str, payload: bytes, headers: Pairs | None = None) -> None:
+        self._connection.publish(subject, payload, self._inbox, headers)
+        self._waiting += 1
+        while self._waiting >= self._most:
+            self._take()
+        # What has come meanwhile is looked at without waiting.
+        while self._acks.queue:
+            self._take()
+
+    def _take(self) -> None:
+        message = self._acks.next(self._timeout_s)
+        if message is None:
+            error = self._connection.take_error()
+            raise error if error is not None else Timeout("nats: timeout: no ack from the stream")
+        if message.is_no_responders:
+            raise NoResponders("nats: no stream takes this subject")
+        self._waiting -= 1
+        self.last = read_answer(message.payload)
+
+    def finish(self) -> None:
+        """Wait for all acks and end the subscription."""
+        while self._waiting:
+            self._take()
+        self._acks.unsubscribe()
+
+
+def read_answer(payload: bytes) -> Answer:
+    """An answer of the API or an ack. Raises ApiError for one that is an error, or no JSON object."""
+    try:
+        answer = json.loads(payload)
+    except ValueError:
+        answer = None
+    if not isinstance(answer, dict):
+        raise ClientError("nats: the answer of the JetStream API is not a JSON object")
+    error = answer.get("error")
+    if isinstance(error, dict):
+        raise ApiError(int(error.get("code") or 0), int(error.get("err_code") or 0), str(error.get("description", "")))
+    return answer
+
+
+def status_of(message: Message) -> int:
+    """The status of a message without a payload of its own (404, 408, 409, 100 ...), 0 for an ordinary one."""
+    if message.header is None or message.payload:
+        return 0
+    first = message.header[8:16].split(b"\r", 1)[0].split()
+    return int(first[0]) if first and first[0].isdigit() else 0
