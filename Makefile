@@ -2,6 +2,7 @@
 # make test     everything CI runs: lint, types, import law, the suite against the native and the plain kernel
 # make lint     ruff, mypy --strict, import-linter
 # make bench    side by side with any Go nats-server on PATH; flags in ARGS
+# make crash    crash the store at random places and kill it while it writes, ROUNDS (40) times each
 # make fuzz-asan  native against plain, kernel and index of streams, under AddressSanitizer for SECONDS (600) each
 # make clean    removes what the others made
 #
@@ -21,13 +22,14 @@ ASAN_VENV := .venv-asan
 ARGS ?=
 PYTEST_ARGS ?=
 SECONDS ?= 600
+ROUNDS ?= 40
 
 BIN := $(VENV)/bin
 PIP_QUIET := --quiet --disable-pip-version-check
 NATIVE := $(foreach room,kernel store base,$(wildcard $(addprefix src/natsd/$(room)/*.,pyx pxd pxi h)))
 BUILD := pyproject.toml setup.py $(NATIVE)
 
-.PHONY: help run test lint bench fuzz-asan clean
+.PHONY: help run test lint bench crash fuzz-asan clean
 .NOTPARALLEL:
 
 # An environment that was copied or moved points at the sources it came from: make it anew.
@@ -65,6 +67,12 @@ lint: $(VENV)/.installed-test
 
 bench: $(VENV)/.installed-bench
 	@$(BIN)/python -m bench $(ARGS)
+
+crash: $(VENV)/.installed-test
+	@for plain in 0 1; do \
+	    NATSD_PLAIN=$$plain NATSD_CRASH_ROUNDS=$(ROUNDS) $(BIN)/python -m pytest --timeout=0 $(PYTEST_ARGS) \
+	        tests/store/test_crash.py tests/store/test_kill.py tests/store/test_damage.py || exit 1; \
+	done
 
 fuzz-asan: $(ASAN_VENV)/.installed
 	@libasan=$$($${CC:-cc} -print-file-name=libasan.so); \

@@ -247,3 +247,28 @@ def test_a_confirmed_acknowledgement_outlives_a_crash(house: House) -> None:
     assert house.numbers() == before
     house.move(1.1)
     assert [reply_numbers(one)[:2] for one in house.fetch(10)] == [(3, 2), (2, 4), (1, 5), (1, 6)]
+
+
+def test_the_longer_form_of_acknowledgement_subjects_is_understood(house: House) -> None:
+    house.fill(2)
+    house.consumer()
+    house.fetch(2)
+    house.publish("$JS.ACK._.HASH.S.C.1.1.1.1700000000.1", b"+ACK")
+    assert house.numbers() == (2, 2, 1, 1, 1, 0, 0, 0)
+    house.publish("$JS.ACK._.HASH.S.C.1.2.2.1700000000.1.more", b"+TERM")
+    assert house.numbers() == (2, 2, 2, 2, 0, 0, 0, 0)
+
+
+def test_what_is_no_acknowledgement_changes_nothing(house: House) -> None:
+    house.fill(1)
+    house.consumer()
+    house.fetch(1)
+    inbox = house.inbox()
+    for subject in ("$JS.ACK.S.C.1", "$JS.ACK.S.X.1.1.1.1.0", "$JS.ACK._.HASH.S.X.1.1.1.1.0"):
+        house.publish(subject, b"+ACK", inbox.name)
+        assert inbox.payloads() == [b"NATS/1.0 503"]
+    for subject in ("$JS.ACK.S.C.1.x.1.1.0", "$JS.ACK.S.C.x.y.z.1.0"):
+        house.publish(subject, b"+ACK", inbox.name)
+        house.publish(subject, b"-NAK", inbox.name)
+        assert inbox.take() == []
+    assert house.numbers() == (1, 1, 0, 0, 1, 0, 0, 0)

@@ -67,9 +67,7 @@ def test_statuses_of_requests_that_do_not_wait(house: House) -> None:
     assert inbox.payloads() == []
     house.move(1.1)
     (status,) = inbox.take()
-    assert status[2] == (
-        b"NATS/1.0 408 Request Timeout\r\nNats-Pending-Messages: 2\r\nNats-Pending-Bytes: 0\r\n\r\n"
-    )
+    assert status[2] == (b"NATS/1.0 408 Request Timeout\r\nNats-Pending-Messages: 2\r\nNats-Pending-Bytes: 0\r\n\r\n")
 
 
 def test_a_request_expires_and_says_what_is_missing(house: House) -> None:

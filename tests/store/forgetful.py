@@ -7,13 +7,17 @@ Renames and new files that no sync of the directory covers may be undone.
 from __future__ import annotations
 
 import os
+import struct
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from natsd.store import _plain_log
+from natsd.store import FORM, Log, _plain_log, file
 
 if TYPE_CHECKING:
     from random import Random
+
+    import pytest
 
 SECTOR = 512
 
@@ -109,12 +113,44 @@ class Disk:
             os.close(fd)
 
 
-def install(monkeypatch: object, chance: Random) -> list[Step]:
-    """Have every log that is opened from here on keep its steps; returns them."""
-    steps: list[Step] = []
-    kind = type("Disk", (Disk,), {"chance": chance, "steps": steps})
-    monkeypatch.setattr(_plain_log, "Disk", kind)  # type: ignore[attr-defined]
-    return steps
+class Watch:
+    """Has every log that is opened from here on note its steps. Works with both forms."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, chance: Random, path: Path) -> None:
+        self._steps: list[Step] = []
+        self._trace = -1
+        if FORM == "plain":
+            kind = type("Disk", (Disk,), {"chance": chance, "steps": self._steps})
+            monkeypatch.setattr(_plain_log, "Disk", kind)
+        else:
+            self._trace = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC)
+            monkeypatch.setattr(file, "Log", partial(Log, trace=self._trace))
+
+    def count(self) -> int:
+        """A number that says how much is noted by now; see `steps`."""
+        return len(self._steps) if self._trace < 0 else os.fstat(self._trace).st_size
+
+    def steps(self) -> list[tuple[int, Step]]:
+        """Every step, and the count when it was noted."""
+        if self._trace < 0:
+            return list(enumerate(self._steps, 1))
+        data = os.pread(self._trace, self.count(), 0)
+        found = []
+        at = 0
+        while at < len(data):
+            what, name_bytes, other_bytes, place, size = NOTE.unpack_from(data, at)
+            at += NOTE.size
+            name = data[at : at + name_bytes].decode()
+            at += name_bytes
+            other = data[at : at + other_bytes].decode()
+            at += other_bytes
+            found.append((at + size, Step(NOTES[chr(what)], name, data[at : at + size], place, other)))
+            at += size
+        return found
+
+
+NOTE = struct.Struct("=III4xQQ")
+NOTES = {"c": "create", "w": "write", "s": "sync", "d": "sync directory", "r": "rename", "u": "unlink"}
 
 
 class File:
@@ -163,18 +199,18 @@ def crash(steps: list[Step], directory: Path, chance: Random) -> None:
             synced = dict(names)
             pending = []
         else:
-            file = File() if step.what == "create" else names[step.name]
-            change(names, step, file)
-            pending.append((step, file))
-    for step, file in pending[: chance.randint(0, len(pending))]:
-        change(synced, step, file)
+            changed = File() if step.what == "create" else names[step.name]
+            change(names, step, changed)
+            pending.append((step, changed))
+    for step, changed in pending[: chance.randint(0, len(pending))]:
+        change(synced, step, changed)
     directory.mkdir()
-    for name, file in synced.items():
-        Path(directory, name).write_bytes(file.after_crash(chance))
+    for name, left in synced.items():
+        Path(directory, name).write_bytes(left.after_crash(chance))
 
 
-def change(names: dict[str, File], step: Step, file: File) -> None:
+def change(names: dict[str, File], step: Step, changed: File) -> None:
     if step.what != "create":
         names.pop(step.name, None)
     if step.what != "unlink":
-        names[step.other or step.name] = file
+        names[step.other or step.name] = changed

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from natsd.store.contract import Published, Store
 
 KEYS = ("A/one", "A/two", "B/three")
+HEADERS = (None, b"NATS/1.0\r\n\r\n")
 SUBJECTS = (b"a", b"a.b", b"k.1", b"k.2", b"k.3")
 
 
@@ -24,7 +25,7 @@ def operation(chance: Random, now: int) -> tuple[Any, ...]:
     )
     numbers = [chance.random() for _ in range(6)]
     batch: list[Published] = [
-        (chance.choice(SUBJECTS), None, chance.choice((None, b"NATS/1.0\r\n\r\n")), chance.randbytes(chance.choice((0, 9, 200))))
+        (chance.choice(SUBJECTS), None, chance.choice(HEADERS), chance.randbytes(chance.choice((0, 9, 200))))
         for _ in range(chance.choice((1, 1, 2, 7)))
     ]
     return what, key, now, numbers, batch, chance.choice(("c", "d")), chance.randbytes(12)

@@ -57,6 +57,12 @@ def test_neighbours_of_one_subject_may_be_far_apart(pair: Pair) -> None:
     pair.call("purge")
     pair.call("append_at", 9 * far, message, 5)
     assert pair.call("purge", filters=[b"a"]) == 1
+    for seq in (10 * far, 11 * far, (1 << 63) + 10 * far, (1 << 63) + 11 * far):
+        pair.call("append_at", seq, message, 5)
+    assert pair.call("last_of_each", [b"a"], 1 << 63) == [11 * far]
+    pair.call("remove", [11 * far, (1 << 63) + 10 * far])
+    pair.check()
+    assert pair.call("last_of_each", [b"a"], 1 << 63) == [10 * far]
 
 
 def test_cursors_that_nobody_closed_hinder_nobody(pair: Pair) -> None:

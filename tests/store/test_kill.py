@@ -1,4 +1,4 @@
-"""A process that writes at full speed and is killed: what it had said to be durable is there, and nothing is out of order."""
+"""A process that writes at full speed and is killed: what it had said to be durable is there, in its order."""
 
 from __future__ import annotations
 

@@ -59,33 +59,33 @@ class Acks:
         """Do what the acknowledgements of one read say."""
         stream = name = b""
         consumer: Consumer | None = None
-        explicit = False
+        plainly = False  # whether plain acknowledgements of this consumer are gathered
+        last = 0  # what it has delivered
         seqs: list[int] = []
         replies: list[bytes] = []
         for subject, reply, _, payload in batch:
-            parts = subject.split(b".")
-            if len(parts) != 9:
-                if len(parts) < 11:
-                    self.nobody(reply)
-                    continue
-                # The longer form has the domain and a hash of the account in front.
-                parts = parts[:2] + parts[4:11]
+            parts = subject.split(b".", 6)
+            if len(parts) < 7:
+                self.nobody(reply)
+                continue
             if parts[3] != name or parts[2] != stream:
                 if consumer is not None:
                     self._done(consumer, seqs, replies)
                     seqs, replies = [], []
+                parts, consumer = self._find(parts)
                 stream, name = parts[2], parts[3]
-                consumer = self.find(stream, name)
-                explicit = consumer is not None and consumer.config.ack_policy == "explicit"
-            if consumer is None or consumer.closed or consumer.config.ack_policy in ("none", "flow_control"):
+                plainly = consumer is not None and consumer.config.ack_policy == "explicit"
+                last = 0 if consumer is None else consumer.state.delivered_stream
+            if consumer is None:
+                stream = name = b""
                 self.nobody(reply)
                 continue
             try:
                 seq = int(parts[5])
             except ValueError:
                 continue
-            if explicit and payload in PLAIN:
-                if 0 < seq <= consumer.state.delivered_stream:
+            if plainly and payload in PLAIN:
+                if 0 < seq <= last:
                     seqs.append(seq)
                     if reply:
                         replies.append(reply)
@@ -93,12 +93,24 @@ class Acks:
             self._done(consumer, seqs, replies)
             seqs, replies = [], []
             try:
-                deliveries, consumer_seq = int(parts[4]), int(parts[6])
+                deliveries, consumer_seq = int(parts[4]), int(parts[6].partition(b".")[0])
             except ValueError:
                 continue
             self._take_one(consumer, seq, consumer_seq, deliveries, reply, payload)
+            last = consumer.state.delivered_stream
         if consumer is not None:
             self._done(consumer, seqs, replies)
+
+    def _find(self, parts: list[bytes]) -> tuple[list[bytes], Consumer | None]:
+        """The consumer an acknowledgement is for, None where it takes none; the parts in their places."""
+        if parts[6].count(b".") > 2:
+            # The longer form has the domain and a hash of the account in front.
+            parts = parts[:2] + parts[4:6] + parts[6].split(b".", 4)
+            parts = [*parts[:6], b".".join(parts[6:])]
+        consumer = self.find(parts[2], parts[3])
+        if consumer is not None and (consumer.closed or consumer.config.ack_policy in ("none", "flow_control")):
+            consumer = None
+        return parts, consumer
 
     def _done(self, consumer: Consumer, seqs: list[int], replies: list[bytes]) -> None:
         if not seqs:

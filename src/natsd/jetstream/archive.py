@@ -1,8 +1,8 @@
-"""The bytes of a backup: a stream's configuration, its messages and its consumers, in frames that are checked one by one.
+"""The bytes of a backup: a stream's configuration, its messages and its consumers, in frames that are checked singly.
 
-Layout: MAGIC, then frames of kind (1 byte), length of the body and its CRC-32 (4 bytes each, big endian), and the body in
-MessagePack. Order of the frames: HEAD, any number of MESSAGES, any number of CONSUMER, END. There are no names of files
-in it and nothing that refers to anything outside.
+Layout: MAGIC, then frames of kind (1 byte), length of the body and its CRC-32 (4 bytes each, big endian), and the body
+in MessagePack. Order of the frames: HEAD, any number of MESSAGES, any number of CONSUMER, END. There are no names of
+files in it and nothing that refers to anything outside.
 """
 
 from __future__ import annotations

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 class Home:
     """What every stream and consumer of an account is handed: time, subjects, store, voice.
 
-    inflows: mirrors and sources by the name of the stream they are filled from.
-    restoring: names of streams that come back from a backup. used: bytes by kind of storage, kept by the streams. api_total, api_errors: requests so far.
+    inflows: mirrors and sources by the name of the stream they are filled from. restoring: names of streams that come
+    back from a backup. used: bytes by kind of storage, kept by the streams. api_total, api_errors: requests so far.
     """
 
     __slots__ = (

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from typing import Any, TypeVar, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, TypeVar, cast, get_args, get_type_hints
 
 import msgspec
 
 from natsd.jetstream.errors import ApiError
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
 
 Body = TypeVar("Body")
 
@@ -22,8 +25,9 @@ _PATH = re.compile(r" - at `\$\.?(.*)`$")
 
 
 @cache
-def _decoder(kind: type[Any]) -> msgspec.json.Decoder[Any]:
-    return msgspec.json.Decoder(kind)
+def _decoder(kind: Hashable) -> msgspec.json.Decoder[Any]:
+    decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(cast("type[Any]", kind))
+    return decoder
 
 
 def decode(payload: bytes, kind: type[Body], *, strict: bool) -> Body:
@@ -31,7 +35,7 @@ def decode(payload: bytes, kind: type[Body], *, strict: bool) -> Body:
     if not payload.strip():
         return kind()
     try:
-        body: Body = _decoder(kind).decode(payload)
+        body: Body = _decoder(cast("Hashable", kind)).decode(payload)
     except (msgspec.DecodeError, RecursionError):
         body = _decode_again(payload, kind, strict)
     _check_numbers(body)
@@ -66,11 +70,11 @@ def _as_go(text: str, kind: type[Any]) -> str:
 
 
 @cache
-def _fields(kind: type[Any]) -> dict[str, tuple[str, type[Any] | None, bool]]:
+def _fields(kind: Hashable) -> dict[str, tuple[str, type[Any] | None, bool]]:
     """Lower case key to key, the record below it, and whether a list of them."""
-    hints = get_type_hints(kind)
+    hints = get_type_hints(cast("type[Any]", kind))
     fields = {}
-    for field in msgspec.structs.fields(kind):
+    for field in msgspec.structs.fields(cast("type[Any]", kind)):
         below, many = None, False
         for part in (hints[field.name], *_parts(hints[field.name])):
             if isinstance(part, type) and issubclass(part, msgspec.Struct):
@@ -91,7 +95,7 @@ def _parts(hint: Any) -> list[Any]:
 def _tidy(raw: Any, kind: type[Any] | None, strict: bool) -> Any:
     if not isinstance(raw, dict) or kind is None:
         return raw
-    fields = _fields(kind)
+    fields = _fields(cast("Hashable", kind))
     tidy = {}
     for key, value in raw.items():
         name, below, many = fields.get(key.lower(), ("", None, False))

@@ -1,7 +1,7 @@
 """A backup on its way to a client: chunks that it acknowledges, never more on the way than its window.
 
-The messages of the moment it began are in it; what is removed meanwhile may be missing. Nothing waits: a chunk leaves when
-an acknowledgement made room for it.
+The messages of the moment it began are in it; what is removed meanwhile may be missing. Nothing waits: a chunk leaves
+when an acknowledgement made room for it.
 """
 
 from __future__ import annotations

@@ -145,9 +145,7 @@ class Inflow:
             return
         taken = self._store(batch)
         stream = self.stream
-        if not self.mirrors:
-            note = msgspec.json.encode((self.last_seq, stream.store.last_seq))
-            stream.store.save_consumer(NOTE + self.name, note, checkpoint=True)
+        self._note()
         last = stream.store.last_seq
         gone = [message[0] for message in batch[:taken]] if origin.config.retention != "limits" else []
 
@@ -163,6 +161,12 @@ class Inflow:
             self._later(AGAIN_NS)
         elif cursor.peek(origin.visible_seq):
             self._later(0)
+
+    def _note(self) -> None:
+        """Note how far it has come (rule 2)."""
+        if not self.mirrors:
+            note = msgspec.json.encode((self.last_seq, self.stream.store.last_seq))
+            self.stream.store.save_consumer(NOTE + self.name, note, checkpoint=True)
 
     def _later(self, delay_ns: int) -> None:
         self._timer = self.stream.home.timers.schedule(delay_ns, self._on_timer)

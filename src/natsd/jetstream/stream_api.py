@@ -105,7 +105,8 @@ def info(request: ApiRequest) -> dict[str, Any]:
     """A stream's configuration and state; its subjects where they are asked for."""
     body = request.decode_optional(InfoRequest)
     stream = request.stream
-    page = {**PAGE, **stream.info(deleted=body.deleted_details), "cluster": {"leader": stream.home.jetstream.server_name}}
+    leader = stream.home.jetstream.server_name
+    page = {**PAGE, **stream.info(deleted=body.deleted_details), "cluster": {"leader": leader}}
     if body.subjects_filter:
         found = dict(stream.store.subjects([body.subjects_filter.encode()]))
         if found:

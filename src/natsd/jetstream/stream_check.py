@@ -51,6 +51,7 @@ def pedantic_error(text: str) -> ApiError:
 def stamp_level(config: StreamConfig) -> None:
     """Note in the metadata which level of the API a configuration needs; forget what only answers show."""
     level = 1 if config.allow_msg_ttl or config.subject_delete_marker_ttl > 0 else 0
+    level = 2 if config.persist_mode == "async" else level
     kept = {key: value for key, value in config.metadata.items() if key not in DYNAMIC}
     config.metadata = kept | {REQUIRED_LEVEL: str(level)}
 
@@ -66,9 +67,10 @@ def check_config(given: StreamConfig, home: Home, *, pedantic: bool = False) -> 
     for name in LATER:
         if getattr(config, name):
             raise ApiError("INVALID_JSON", err=f'json: unknown field "{name}"')
-    if config.persist_mode == "async":
-        raise ApiError("INVALID_JSON", err='json: unknown field "persist_mode"')
-    config.persist_mode = ""
+    if config.persist_mode == "async" and config.storage != "file":
+        raise invalid("async persist mode is only supported on file storage")
+    if config.persist_mode == "default":
+        config.persist_mode = ""
     _check_texts(config)
     _fill_limits(config, pedantic)
     _fill_window(config, home, pedantic)
@@ -267,6 +269,8 @@ def check_update(old: StreamConfig, given: StreamConfig, home: Home, *, pedantic
         raise ApiError("STREAM_MIRROR_NOT_UPDATABLE")
     if old.allow_msg_ttl and not config.allow_msg_ttl:
         raise invalid("message TTL status can not be disabled")
+    if old.persist_mode != config.persist_mode:
+        raise invalid("stream configuration update can not change persist mode")
     if config.sealed:
         config.max_age = 0
         config.discard = "new"

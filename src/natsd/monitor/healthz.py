@@ -32,15 +32,15 @@ def healthz(server: ServerView, query: Query) -> tuple[int, Document]:
         return _failed(500, "CONNECTION", "failed to be ready for connections: server", details)
     trouble = None if query.flag("js-server-only") else _look_at_jetstream(server, query)
     if trouble is not None:
-        kind, text, place = trouble
+        kind, text, about = trouble
         if details:
-            return 404, {"status": "error", "errors": [{"type": kind, **place, "error": text}]}
+            return 404, {"status": "error", "errors": [{"type": kind, **about, "error": text}]}
         return 404, {"status": "unavailable", "error": text}
-    page: Document = {"status": "ok"}
+    healthy: Document = {"status": "ok"}
     if details and server.storage is not None:
         storage = server.storage
-        page["jetstream"] = {"promise": storage.options.promise, "sync_time": duration(storage.sync_ns)}
-    return 200, page
+        healthy["jetstream"] = {"promise": storage.options.promise, "sync_time": duration(storage.sync_ns)}
+    return 200, healthy
 
 
 def _look_at_jetstream(server: ServerView, query: Query) -> tuple[str, str, Document] | None:

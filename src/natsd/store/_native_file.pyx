@@ -8,7 +8,8 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 
 from natsd.store._native_index cimport Index
 from natsd.store._native_log cimport (
-    EXPIRES, FIXED, HEADED as RECORD_HEADED, MESSAGE, RELOCATED, WATERMARK, Fixed, Log, count_live, natsd_crc, natsd_crc_prepare
+    EXPIRES, FIXED, HEADED as RECORD_HEADED, MESSAGE, RELOCATED, WATERMARK, Fixed, Log, count_live, natsd_crc,
+    natsd_crc_prepare
 )
 from natsd.store._native_pages cimport Entry, HEADED, LENGTH, Place, entry_of, walk_from, walk_on
 from natsd.store._native_subjects cimport Row
@@ -197,7 +198,7 @@ cdef class FileIndex(Index):
         cdef const char* at
         self.clear()
         self.last = self.first = 0
-        self.runs_head = self.runs_end = self.ndeadlines = 0
+        self.runs_head = self.runs_end = self.deadlines.n = 0
         for seq, place in places:
             if view is None or place >> 32 != segment:
                 segment = place >> 32

@@ -22,7 +22,7 @@ cdef class Ledger:
     cdef int64_t last_time_ns
     cdef Run* runs
     cdef size_t runs_head, runs_end, runs_capacity
-    cdef dict far  # neighbours of one subject that are too far apart
+    cdef dict far_back, far_ahead  # neighbours of one subject that are too far apart, by sequence
     cdef dict filters  # by the key of their patterns
     cdef Filter everything
     cdef dict words  # literal subject -> filters that name it

@@ -40,7 +40,8 @@ cdef class Ledger:
         self.header_overhead = header_overhead
         self.first = first_seq
         self.last = first_seq - 1
-        self.far = {}
+        self.far_back = {}
+        self.far_ahead = {}
         self.filters = {}
         self.words = {}
         self.starts = {}
@@ -154,19 +155,19 @@ cdef class Ledger:
 
     cdef uint64_t back_of(self, uint64_t seq, Entry* entry) except? 0:
         if entry.back == FAR:
-            return self.far[seq << 1]
+            return self.far_back[seq]
         return seq - entry.back if entry.back else 0
 
     cdef uint64_t ahead_of(self, uint64_t seq, Entry* entry) except? 0:
         if entry.ahead == FAR:
-            return self.far[seq << 1 | 1]
+            return self.far_ahead[seq]
         return seq + entry.ahead if entry.ahead else 0
 
     cdef int set_back(self, uint64_t seq, Entry* entry, uint64_t to) except -1:
         if entry.back == FAR:
-            del self.far[seq << 1]
+            del self.far_back[seq]
         if to and seq - to >= FAR:
-            self.far[seq << 1] = to
+            self.far_back[seq] = to
             entry.back = FAR
         else:
             entry.back = <uint32_t> (seq - to) if to else 0
@@ -174,9 +175,9 @@ cdef class Ledger:
 
     cdef int set_ahead(self, uint64_t seq, Entry* entry, uint64_t to) except -1:
         if entry.ahead == FAR:
-            del self.far[seq << 1 | 1]
+            del self.far_ahead[seq]
         if to and to - seq >= FAR:
-            self.far[seq << 1 | 1] = to
+            self.far_ahead[seq] = to
             entry.ahead = FAR
         else:
             entry.ahead = <uint32_t> (to - seq) if to else 0
@@ -287,7 +288,8 @@ cdef class Ledger:
                 self.drop_row(row)
         for wanted in self.filters.values():
             wanted.forget_all()
-        self.far.clear()
+        self.far_back.clear()
+        self.far_ahead.clear()
         self.removals += 1
         self.msgs = self.bytes = 0
         self.first = self.last + 1

@@ -22,7 +22,7 @@ cdef extern from "disk.h" nogil:
         NATSD_OVERWRITE
         NATSD_KEEP
     natsd_disk* natsd_disk_open(int dir, uint64_t segment_bytes, int64_t sync_interval_ns, uint64_t durable,
-                                uint32_t spares)
+                                uint32_t spares, int trace)
     natsd_chunk* natsd_disk_chunk(natsd_disk* d, uint32_t segment, uint32_t offset, size_t cap)
     void natsd_disk_publish(natsd_disk* d)
     void natsd_disk_trim(natsd_disk* d, size_t most)
@@ -58,7 +58,7 @@ cdef class Log:
 
     def __init__(self, str directory, bytes uuid, uint32_t segment, *, size_t segment_bytes=SEGMENT_BYTES,
                  double sync_interval_s=0, size_t cache_bytes=32 << 20, size_t most_unsynced=64 << 20,
-                 uint32_t spares=0):
+                 uint32_t spares=0, int trace=-1):
         self.directory = directory
         self.uuid = uuid
         self.files = {}
@@ -72,7 +72,7 @@ cdef class Log:
         self.dir_fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self.durable = self.synced = <uint64_t> segment << 32
         self.disk = natsd_disk_open(self.dir_fd, segment_bytes, <int64_t> (sync_interval_s * 1e9), self.durable,
-                                    spares)
+                                    spares, trace)
         if self.disk == NULL:
             raise OSError(f"{directory}: the disk thread cannot be started")
 

@@ -73,6 +73,7 @@ class Compaction:
 
     def _choose(self) -> None:
         log = self._store.log
+        self._store.give_up()
         victim, share = 0, 0.5
         synced = segment_of(log.synced)
         for segment, size in list(self._segments.items()):

@@ -208,7 +208,11 @@ class StreamStore(Protocol):
 class Store(Protocol):
     """A store directory, or what stands for one in memory: all streams of a server."""
 
-    durable: int
+    @property
+    def durable(self) -> int:
+        """How far everything is safe."""
+        ...
+
     on_durable: Callable[[], None] | None
     """Called in the loop thread when `durable` grew."""
     on_failed: Callable[[str], None] | None

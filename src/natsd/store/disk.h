@@ -6,7 +6,8 @@
    4. The mutex guards the ring of chunks, `published`, `durable`, the orders and the error; chunk bytes below
       `published` never change.
    5. A new segment is a spare file under a new name, or a new file; its directory is synced before anything in it
-      counts as durable. */
+      counts as durable.
+   6. Where a trace is asked for, every system call that changes the directory is noted there once it is done. */
 #ifndef NATSD_DISK_H
 #define NATSD_DISK_H
 #include <errno.h>
@@ -46,7 +47,7 @@ typedef struct natsd_disk {
     pthread_t thread;
     pthread_mutex_t mutex;
     pthread_cond_t work, done;
-    int dir, event, running, stop, failed, in_step, carrying;
+    int dir, trace, event, running, stop, failed, in_step, carrying;
     char failed_at[64];
     natsd_chunk **ring; /* ring[(first + i) % cap], i < count */
     size_t first, count, ring_cap, next_to_write;
@@ -80,13 +81,35 @@ static inline void natsd_disk_wake(natsd_disk *d) {
     while (done < 0 && errno == EINTR);
 }
 
+/* One step of a trace: what, the lengths of two names, place and length of data; then these. */
+static inline void natsd_disk_note(natsd_disk *d, char what, const char *name, const char *other, uint64_t at,
+                                   const struct iovec *v, int n) {
+    struct { uint32_t what, name, other, pad; uint64_t at, n; } head = {(uint32_t)what, 0, 0, 0, at, 0};
+    struct iovec all[NATSD_SPANS + 3];
+    if (d->trace < 0) return;
+    head.name = (uint32_t)strlen(name);
+    head.other = (uint32_t)strlen(other);
+    all[0].iov_base = &head;
+    all[0].iov_len = sizeof head;
+    all[1].iov_base = (void *)name;
+    all[1].iov_len = head.name;
+    all[2].iov_base = (void *)other;
+    all[2].iov_len = head.other;
+    for (int i = 0; i < n; i++) {
+        all[3 + i] = v[i];
+        head.n += v[i].iov_len;
+    }
+    if (writev(d->trace, all, n + 3) < 0) d->trace = -1;
+}
+
 static inline int64_t natsd_disk_now(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
-static inline int natsd_disk_write(natsd_disk *d, int fd, struct iovec *v, int n, off_t at) {
+static inline int natsd_disk_write(natsd_disk *d, int fd, const char *name, struct iovec *v, int n, off_t at) {
+    natsd_disk_note(d, 'w', name, "", (uint64_t)at, v, n);
     while (n) {
         ssize_t done = pwritev(fd, v, n, at);
         if (done < 0 && errno == EINTR) continue;
@@ -106,12 +129,14 @@ static inline int natsd_disk_write(natsd_disk *d, int fd, struct iovec *v, int n
     return 0;
 }
 
-static inline int natsd_disk_sync_file(natsd_disk *d, int fd) {
+static inline int natsd_disk_sync_file(natsd_disk *d, int fd, const char *name) {
     int done;
     do done = fdatasync(fd);
     while (done < 0 && errno == EINTR);
     d->syncs++;
-    return done ? natsd_disk_fail(d, "fdatasync", errno) : 0;
+    if (done) return natsd_disk_fail(d, "fdatasync", errno);
+    natsd_disk_note(d, 's', name, "", 0, NULL, 0);
+    return 0;
 }
 
 static inline int natsd_disk_sync_dir(natsd_disk *d) {
@@ -120,13 +145,40 @@ static inline int natsd_disk_sync_dir(natsd_disk *d) {
     do done = fsync(d->dir);
     while (done < 0 && errno == EINTR);
     d->dir_dirty = 0;
-    return done ? natsd_disk_fail(d, "fsync of the directory", errno) : 0;
+    if (done) return natsd_disk_fail(d, "fsync of the directory", errno);
+    natsd_disk_note(d, 'd', "", "", 0, NULL, 0);
+    return 0;
+}
+
+static inline int natsd_disk_rename(natsd_disk *d, const char *old, const char *fresh) {
+    if (renameat(d->dir, old, d->dir, fresh)) return natsd_disk_fail(d, "rename", errno);
+    natsd_disk_note(d, 'r', old, fresh, 0, NULL, 0);
+    d->dir_dirty = 1;
+    return 0;
+}
+
+/* Open a file to write to; it is made where there is none. */
+static inline int natsd_disk_reach(natsd_disk *d, const char *name, int flags) {
+    int fd = openat(d->dir, name, O_RDWR | O_CLOEXEC | flags);
+    if (fd >= 0 || errno != ENOENT) return fd;
+    fd = openat(d->dir, name, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+    if (fd >= 0) {
+        d->dir_dirty = 1;
+        natsd_disk_note(d, 'c', name, "", 0, NULL, 0);
+    }
+    return fd;
+}
+
+static inline const char *natsd_disk_name(char *name, uint32_t segment) {
+    snprintf(name, 32, "%08u.seg", segment);
+    return name;
 }
 
 static inline int natsd_disk_sync(natsd_disk *d) {
+    char name[32];
     for (int i = 0; i < NATSD_OPEN_FILES; i++)
         if (d->files[i].fd >= 0 && d->files[i].dirty) {
-            if (natsd_disk_sync_file(d, d->files[i].fd)) return -1;
+            if (natsd_disk_sync_file(d, d->files[i].fd, natsd_disk_name(name, d->files[i].segment))) return -1;
             d->files[i].dirty = 0;
         }
     return natsd_disk_sync_dir(d);
@@ -144,24 +196,21 @@ static inline int natsd_disk_file(natsd_disk *d, uint32_t segment) {
         slot = 0;
         for (int i = 1; i < NATSD_OPEN_FILES; i++)
             if (d->files[i].segment < d->files[slot].segment) slot = i;
-        if (d->files[slot].dirty && natsd_disk_sync_file(d, d->files[slot].fd)) return -1;
+        natsd_disk_name(name, d->files[slot].segment);
+        if (d->files[slot].dirty && natsd_disk_sync_file(d, d->files[slot].fd, name)) return -1;
         close(d->files[slot].fd);
         d->files[slot].fd = -1;
     }
-    snprintf(name, sizeof name, "%08u.seg", segment);
-    fd = openat(d->dir, name, O_RDWR | O_CLOEXEC);
-    if (fd < 0 && errno == ENOENT) {
-        if (d->spares) {
-            snprintf(spare, sizeof spare, "spare-%08u", d->spare_first);
-            if (renameat(d->dir, spare, d->dir, name)) return natsd_disk_fail(d, "rename", errno);
-            pthread_mutex_lock(&d->mutex);
-            d->spares--;
-            d->spare_first++;
-            pthread_mutex_unlock(&d->mutex);
-        }
-        fd = openat(d->dir, name, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
-        d->dir_dirty = 1;
+    natsd_disk_name(name, segment);
+    if (d->spares && faccessat(d->dir, name, F_OK, 0) && errno == ENOENT) {
+        snprintf(spare, sizeof spare, "spare-%08u", d->spare_first);
+        if (natsd_disk_rename(d, spare, name)) return -1;
+        pthread_mutex_lock(&d->mutex);
+        d->spares--;
+        d->spare_first++;
+        pthread_mutex_unlock(&d->mutex);
     }
+    fd = natsd_disk_reach(d, name, 0);
     if (fd < 0) return natsd_disk_fail(d, "open", errno);
     d->files[slot].segment = segment;
     d->files[slot].fd = fd;
@@ -182,34 +231,35 @@ static inline int natsd_disk_carry_out(natsd_disk *d, natsd_order *o) {
     if (o->what == NATSD_RECYCLE) {
         struct stat info;
         natsd_disk_forget(d, o->segment);
-        snprintf(name, sizeof name, "%08u.seg", o->segment);
+        natsd_disk_name(name, o->segment);
         if (fstatat(d->dir, name, &info, 0)) return errno == ENOENT ? 0 : natsd_disk_fail(d, "stat", errno);
         if (d->spares < d->spares_wanted && (uint64_t)info.st_size == d->segment_bytes) {
             snprintf(spare, sizeof spare, "spare-%08u", d->spare_first + d->spares);
-            if (renameat(d->dir, name, d->dir, spare)) return natsd_disk_fail(d, "rename", errno);
+            if (natsd_disk_rename(d, name, spare)) return -1;
             pthread_mutex_lock(&d->mutex);
             d->spares++;
             pthread_mutex_unlock(&d->mutex);
         } else if (unlinkat(d->dir, name, 0)) {
             return natsd_disk_fail(d, "unlink", errno);
+        } else {
+            natsd_disk_note(d, 'u', name, "", 0, NULL, 0);
         }
         d->dir_dirty = 1;
         return natsd_disk_sync_dir(d);
     }
     struct iovec v = {o->data, o->n};
     if (o->what == NATSD_KEEP) { /* under another name first: it is there as a whole, or as it was */
-        int fd = openat(d->dir, "coming-checkpoint", O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
+        const char *coming = "coming-checkpoint";
+        int fd = natsd_disk_reach(d, coming, O_TRUNC);
         if (fd < 0) return natsd_disk_fail(d, "open", errno);
-        int bad = natsd_disk_write(d, fd, &v, 1, 0) || natsd_disk_sync_file(d, fd);
+        int bad = natsd_disk_write(d, fd, coming, &v, 1, 0) || natsd_disk_sync_file(d, fd, coming);
         close(fd);
-        if (bad) return -1;
-        if (renameat(d->dir, "coming-checkpoint", d->dir, o->name)) return natsd_disk_fail(d, "rename", errno);
-        d->dir_dirty = 1;
-        return natsd_disk_sync_dir(d);
+        return bad || natsd_disk_rename(d, coming, o->name) || natsd_disk_sync_dir(d) ? -1 : 0;
     }
+    natsd_disk_name(name, o->segment);
     int file = natsd_disk_file(d, o->segment);
-    if (file < 0 || natsd_disk_write(d, d->files[file].fd, &v, 1, o->offset)) return -1;
-    return natsd_disk_sync_file(d, d->files[file].fd);
+    if (file < 0 || natsd_disk_write(d, d->files[file].fd, name, &v, 1, o->offset)) return -1;
+    return natsd_disk_sync_file(d, d->files[file].fd, name);
 }
 
 /* One more megabyte of the next spare. A disk that is full shows here, one segment ahead; it is no error yet. */
@@ -217,7 +267,7 @@ static inline int natsd_disk_prepare(natsd_disk *d) {
     static char zeros[NATSD_STEP_BYTES];
     const char *name = "coming";
     struct iovec v = {zeros, NATSD_STEP_BYTES};
-    int fd = openat(d->dir, name, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+    int fd = natsd_disk_reach(d, name, 0);
     if (fd < 0) { d->spares_wanted = 0; return 0; }
     if (d->spare_made + NATSD_STEP_BYTES > d->segment_bytes) v.iov_len = d->segment_bytes - d->spare_made;
     ssize_t done = v.iov_len ? pwritev(fd, &v, 1, d->spare_made) : 0;
@@ -234,6 +284,7 @@ static inline int natsd_disk_prepare(natsd_disk *d) {
         int bad = fdatasync(fd);
         snprintf(spare, sizeof spare, "spare-%08u", d->spare_first + d->spares);
         if (!bad) bad = renameat(d->dir, name, d->dir, spare);
+        if (!bad) natsd_disk_note(d, 'r', name, spare, 0, NULL, 0);
         d->spare_made = 0;
         d->dir_dirty = 1;
         if (bad) d->spares_wanted = 0;
@@ -248,6 +299,7 @@ static void *natsd_disk_main(void *given) {
     struct { uint32_t segment, offset; char *data; size_t n; } spans[NATSD_SPANS];
     struct iovec v[NATSD_SPANS];
     int64_t sync_at = 0;
+    char name[32];
     pthread_mutex_lock(&d->mutex);
     for (;;) {
         int n = 0, bad = 0;
@@ -334,7 +386,7 @@ static void *natsd_disk_main(void *given) {
             }
             bytes += end - offset;
             d->files[file].dirty = 1;
-            bad = natsd_disk_write(d, d->files[file].fd, v, k, offset);
+            bad = natsd_disk_write(d, d->files[file].fd, natsd_disk_name(name, segment), v, k, offset);
             target = (uint64_t)segment << 32 | end;
         }
         if (!bad && !d->sync_interval_ns) bad = natsd_disk_sync(d);
@@ -368,11 +420,12 @@ static void *natsd_disk_main(void *given) {
 }
 
 static inline natsd_disk *natsd_disk_open(int dir, uint64_t segment_bytes, int64_t sync_interval_ns, uint64_t durable,
-                                   uint32_t spares) {
+                                                 uint32_t spares, int trace) {
     natsd_disk *d = (natsd_disk *)calloc(1, sizeof(natsd_disk));
     sigset_t all, before;
     if (!d) return NULL;
     d->dir = dir;
+    d->trace = trace;
     d->segment_bytes = segment_bytes;
     d->sync_interval_ns = sync_interval_ns;
     d->published = d->written = d->durable = d->synced = durable;

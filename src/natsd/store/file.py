@@ -172,7 +172,7 @@ class FileStore:
     """A store directory. Have `settle` called in the loop thread whenever `fileno()` is readable.
 
     sync_interval_s: 0 acknowledges after a sync, else after a write, with a sync that often. damage: what could not be
-    read at opening; everything else is there.
+    read at opening; everything else is there. read_only: look at it, whoever else has it, and change nothing.
     """
 
     def __init__(
@@ -183,6 +183,7 @@ class FileStore:
         segment_bytes: int = SEGMENT_BYTES,
         cache_bytes: int = 32 << 20,
         most_unsynced: int = 64 << 20,
+        read_only: bool = False,
     ) -> None:
         self.directory = os.fspath(directory)
         self.segment_bytes = segment_bytes
@@ -191,10 +192,11 @@ class FileStore:
         self.failure = ""
         self.damage: list[Damage] = []
         self._durable = 0
+        self._closed = False
         self._streams: dict[str, FileStream] = {}
         self.by_number: dict[int, FileStream] = {}
         self.next_number = 1
-        self._lock = lock(self.directory)
+        self._lock = -1 if read_only else lock(self.directory)
         try:
             recovery = Recovery(self.directory)
             self.log = Log(
@@ -205,15 +207,19 @@ class FileStore:
                 sync_interval_s=sync_interval_s,
                 cache_bytes=cache_bytes,
                 most_unsynced=most_unsynced,
-                spares=recovery.spares,
+                spares=0 if read_only else recovery.tidy(),
             )
             recovery.replay(self)
-            recovery.finish()
+            if read_only:
+                self.failure = f"{self.directory} is open for reading only"
+            else:
+                recovery.finish()
             self.log.follow(recovery.last_segment, recovery.last_bytes)
             self.damage = recovery.damage
             self.compaction = Compaction(self, recovery.segments)
         except BaseException:
-            os.close(self._lock)
+            if self._lock >= 0:
+                os.close(self._lock)
             raise
         self._durable = self.log.durable
 
@@ -241,9 +247,6 @@ class FileStore:
         self._look()
         if not self.failure:
             self.compaction.step()
-            for stream in self.by_number.values():
-                if stream.lost:
-                    self._give_up(stream)
 
     def wait(self, most_s: float = 60) -> bool:
         """Block until everything handed in is durable. For tests and tools; a server waits for `on_durable`."""
@@ -266,13 +269,14 @@ class FileStore:
             if self.on_failed is not None:
                 self.on_failed(self.failure)
 
-    def _give_up(self, stream: FileStream) -> None:
-        """Go on without messages that cannot be read back."""
-        lost, stream.lost = runs_of(sorted(set(stream.lost))), []
-        for first, last in lost:
-            text = f"stream {stream.key!r} lost messages {first} to {last}: they cannot be read back"
-            self.damage.append(Damage(text, stream.key, first, last))
-            stream.remove(list(range(first, last + 1)))
+    def give_up(self) -> None:
+        """Go on without messages that were found unreadable."""
+        for stream in [stream for stream in self.by_number.values() if stream.lost]:
+            lost, stream.lost = runs_of(sorted(set(stream.lost))), []
+            for first, last in lost:
+                text = f"stream {stream.key!r} lost messages {first} to {last}: they cannot be read back"
+                self.damage.append(Damage(text, stream.key, first, last))
+                stream.remove(list(range(first, last + 1)))
 
     def erase(self, place: int) -> None:
         self.compaction.erase(place)
@@ -341,8 +345,9 @@ class FileStore:
 
     def close(self) -> None:
         """Write and sync everything, with a checkpoint, and let go of the directory."""
-        if self._lock < 0:
+        if self._closed:
             return
+        self._closed = True
         if not self.failure:
             self.log.wait()
             self._look()
@@ -350,8 +355,8 @@ class FileStore:
             self.compaction.checkpoint()
         self.log.close()
         self._look()
-        os.close(self._lock)
-        self._lock = -1
+        if self._lock >= 0:
+            os.close(self._lock)
 
     def _known(self, key: str) -> FileStream:
         stream = self._streams.get(key)

@@ -65,7 +65,10 @@ class Damage(NamedTuple):
 
 
 class Recovery:
-    """One opening of a directory. `replay` fills a store; after that the other attributes say where the log goes on."""
+    """One opening of a directory. `replay` fills a store; after that the other attributes say where the log goes on.
+
+    Nothing is changed on disk but by `tidy` and `finish`.
+    """
 
     def __init__(self, directory: str) -> None:
         self.directory = directory
@@ -109,14 +112,18 @@ class Recovery:
                     found[int(entry.name[:-4])] = entry.stat().st_size
                 elif entry.name.startswith("spare-"):
                     spares.append(entry.name)
-                elif entry.name.startswith("coming"):
-                    Path(entry.path).unlink()
-            for number, name in enumerate(spares, 1):
-                os.rename(os.path.join(self.directory, name), os.path.join(self.directory, f"spare-{number:08d}"))
         except OSError as error:
             raise StoreError(f"{self.directory}: {error.strerror}") from error
-        self.spares = len(spares)
+        self._spares = spares
         return dict(sorted(found.items()))
+
+    def tidy(self) -> int:
+        """Number the files that may be used again from 1 on, and drop unfinished ones. Returns how many there are."""
+        for path in Path(self.directory).glob("coming*"):
+            path.unlink()
+        for number, name in enumerate(self._spares, 1):
+            os.rename(os.path.join(self.directory, name), os.path.join(self.directory, f"spare-{number:08d}"))
+        return len(self._spares)
 
     # The checkpoint
 

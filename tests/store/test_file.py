@@ -1,0 +1,232 @@
+"""The store on disk, beyond what every store does: order, failures, space, both forms on one directory."""
+
+from __future__ import annotations
+
+import os
+import select
+import subprocess
+import sys
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from natsd.store import FORM
+from natsd.store.contract import Limits, StoreError
+from natsd.store.file import FileStore
+from natsd.store.memory import MemoryStore
+
+from .operations import operation, perform, seen
+
+MESSAGE = (b"a", None, None, b"x" * 100)
+
+
+def settle(store: FileStore) -> None:
+    assert select.select([store.fileno()], [], [], 20)[0]
+    store.settle()
+
+
+def test_durable_reaches_the_position_and_is_told(tmp_path: Path) -> None:
+    store = FileStore(tmp_path)
+    told: list[int] = []
+    store.on_durable = lambda: told.append(store.durable)
+    stream = store.create("A/s", b"{}", Limits())
+    stream.append([MESSAGE], 1)
+    position = store.position
+    assert store.durable < position
+    while store.durable < position:
+        settle(store)
+    assert told[-1] == position
+    store.close()
+
+
+def test_a_directory_has_one_store_at_a_time(tmp_path: Path) -> None:
+    store = FileStore(tmp_path)
+    with pytest.raises(StoreError, match="in use"):
+        FileStore(tmp_path)
+    store.close()
+    FileStore(tmp_path).close()
+
+
+def test_a_store_that_syncs_by_the_clock_acknowledges_what_is_written(tmp_path: Path) -> None:
+    store = FileStore(tmp_path, sync_interval_s=3600)
+    stream = store.create("A/s", b"{}", Limits())
+    stream.append([MESSAGE] * 10, 1)
+    assert store.wait()
+    assert store.log.synced < store.position
+    store.close()
+    again = FileStore(tmp_path)
+    assert again.streams()["A/s"][1].state.msgs == 10
+    again.close()
+
+
+def test_too_much_that_is_not_synced_is_congestion(tmp_path: Path) -> None:
+    store = FileStore(tmp_path, most_unsynced=5000)
+    stream = store.create("A/s", b"{}", Limits())
+    assert not store.congested
+    seen_congested = False
+    for _ in range(200):
+        stream.append([MESSAGE] * 100, 1)
+        seen_congested = seen_congested or store.congested
+    assert seen_congested
+    assert store.wait()
+    assert not store.congested
+    store.close()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_what_was_done_is_there_after_opening_again(seed: int, tmp_path: Path) -> None:
+    chance = Random(1000 + seed)
+    model = MemoryStore()
+    store = FileStore(tmp_path, segment_bytes=4096)
+    for now in range(1, 200):
+        given = operation(chance, now)
+        given[3][1] = 1.0  # bytes are counted otherwise in memory
+        perform(model, given)
+        perform(store, given)
+        if chance.random() < 0.1:
+            store.wait()
+            store.settle()
+        if chance.random() < 0.05:
+            store.close()
+            store = FileStore(tmp_path, segment_bytes=4096)
+            assert not store.damage
+        assert seen(store) == seen(model), given
+    store.close()
+
+
+def test_overwritten_messages_give_their_space_back(tmp_path: Path) -> None:
+    store = FileStore(tmp_path, segment_bytes=16384)
+    cold = store.create("A/cold", b"{}", Limits())
+    hot = store.create("A/hot", b"{}", Limits(max_msgs_per_subject=1))
+    keys = [b"k.%d" % n for n in range(20)]
+    for turn in range(300):
+        if turn % 10 == 0:
+            cold.append([(b"cold", None, b"NATS/1.0\r\n\r\n", b"%d" % turn)], turn + 1)
+        hot.append([(key, None, None, b"%d" % turn * 20) for key in keys], turn + 1)
+        store.wait()
+        store.settle()
+    for _ in range(200):
+        store.settle()
+        store.wait()
+    expected = seen(store)
+    written = store.position >> 32
+    left = list(tmp_path.glob("*.seg"))
+    assert written > 20
+    assert len(left) <= 10
+    assert expected["A/cold"][1][0] == 30
+    store.close()
+    again = FileStore(tmp_path, segment_bytes=16384)
+    assert not again.damage
+    assert seen(again) == expected
+    again.close()
+
+
+def test_an_erased_message_is_not_in_any_file(tmp_path: Path) -> None:
+    store = FileStore(tmp_path)
+    stream = store.create("A/s", b"{}", Limits())
+    stream.append([(b"a", None, b"NATS/1.0\r\nkey: hushhush\r\n\r\n", b"a secret to forget"), MESSAGE], 1)
+    store.wait()
+    assert any(b"a secret to forget" in path.read_bytes() for path in tmp_path.glob("*.seg"))
+    assert stream.remove([1], erase=True) == 1
+    store.close()
+    content = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    assert b"secret" not in content
+    assert b"hushhush" not in content
+    again = FileStore(tmp_path)
+    assert not again.damage
+    assert again.streams()["A/s"][1].load(1) is None
+    assert again.streams()["A/s"][1].load(2) is not None
+    again.close()
+
+
+def test_a_message_that_cannot_be_read_back_is_given_up_and_named(tmp_path: Path) -> None:
+    store = FileStore(tmp_path)
+    store.create("A/s", b"{}", Limits()).append([(b"a", None, None, b"one"), (b"a", None, None, b"two")], 1)
+    store.close()
+    store = FileStore(tmp_path)
+    stream = store.streams()["A/s"][1]
+    path = tmp_path / "00000001.seg"
+    path.write_bytes(path.read_bytes().replace(b"one", b"0ne"))
+    with pytest.raises(StoreError, match="cannot be read back"):
+        stream.load(1)
+    assert stream.load(2) == (2, b"a", None, b"two", 1)
+    store.settle()
+    assert stream.load(1) is None
+    assert [(damage.stream, damage.first_seq, damage.last_seq) for damage in store.damage] == [("A/s", 1, 1)]
+    assert stream.state.msgs == 1
+    store.close()
+
+
+FAILING = """
+import resource, select, sys
+from natsd.store.contract import Limits, StoreError
+from natsd.store.file import FileStore
+store = FileStore(sys.argv[1])
+told = []
+store.on_failed = told.append
+stream = store.create("A/s", b"{}", Limits())
+store.wait()
+resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))
+durable = 0
+for n in range(400):
+    try:
+        stream.append([(b"a", None, None, b"x" * 100)] * 3, 1)
+    except StoreError as error:
+        print("refused", error)
+        break
+    select.select([store.fileno()], [], [], 0.5)
+    store.settle()
+    assert store.durable >= durable
+    durable = store.durable
+assert store.durable < store.position
+print("told", len(told), told)
+store.close()
+"""
+
+
+def test_a_disk_that_fails_stops_the_store(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", FAILING, str(tmp_path)], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert "File too large" in done.stdout
+    assert done.stdout.startswith("refused")
+    assert "told 1" in done.stdout
+    again = FileStore(tmp_path)
+    assert not again.damage
+    assert again.streams()["A/s"][1].state.msgs > 10
+    again.close()
+
+
+OTHER = """
+import sys
+from natsd.store.contract import Limits
+from natsd.store.file import FileStore
+from natsd.store import FORM
+store = FileStore(sys.argv[1], segment_bytes=4096)
+stream = store.streams()["A/s"][1]
+assert not store.damage
+assert [message[3] for message in stream.load_many(list(range(1, 61)))] == [b"%d" % n for n in range(1, 61)]
+assert stream.consumer_records("c") == [b"state", b"delta"]
+stream.append([(b"b", None, b"NATS/1.0\\r\\n\\r\\n", b"from the other form")], 99)
+store.close()
+print(FORM)
+"""
+
+
+def test_both_forms_read_the_same_directory(tmp_path: Path) -> None:
+    store = FileStore(tmp_path, segment_bytes=4096)
+    stream = store.create("A/s", b"{}", Limits())
+    for n in range(1, 61):
+        stream.append([(b"a", None, None, b"%d" % n)], n)
+    stream.save_consumer("c", b"state", checkpoint=True)
+    stream.save_consumer("c", b"delta", checkpoint=False)
+    store.close()
+    environment = {**os.environ, "NATSD_PLAIN": "1" if FORM == "native" else "0"}
+    arguments = [sys.executable, "-c", OTHER, str(tmp_path)]
+    done = subprocess.run(arguments, env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert FORM == "plain" or done.stdout == "plain\n"
+    again = FileStore(tmp_path, segment_bytes=4096)
+    assert not again.damage
+    assert again.streams()["A/s"][1].load(61) == (61, b"b", b"NATS/1.0\r\n\r\n", b"from the other form", 99)
+    again.close()
