@@ -91,6 +91,13 @@ def test_names_that_cannot_be_are_refused_before_anything_is_sent(inside: Inside
     assert inside.json("stream", "ls", "-a") == []
 
 
+@pytest.mark.parametrize("name", ["a.b", "a b", "*", ">", "a/b", "a\\b", "\x01", "é\n"])
+def test_a_name_that_cannot_be_is_not_asked_for(inside: Inside, name: str) -> None:
+    for args in (("stream", "info", name), ("stream", "get", name, "1"), ("consumer", "info", "A", name)):
+        result = inside.run(*args)
+        assert result.code == 2 and "invalid " in result.err and result.err.count("\n") == 1
+
+
 def test_a_configuration_goes_through_a_file(inside: Inside, tmp_path: Path) -> None:
     path = str(tmp_path / "a.json")
     assert inside.ok("stream", "add", "A", "--subjects", "a", "--max-msgs", "7", "--defaults", "--output", path) == ""
@@ -232,6 +239,18 @@ def test_a_sealed_stream_takes_nothing_more(inside: Inside) -> None:
     fill(inside, count=1)
     assert "Sealed: true\n" in inside.ok("stream", "seal", "ORDERS", "-f")
     assert inside.run("pub", "orders.1", "x", "-J").code == 1
+
+
+def test_a_stream_comes_back_from_its_backup(inside: Inside, tmp_path: Path) -> None:
+    fill(inside, count=3)
+    inside.ok("consumer", "add", "ORDERS", "W", "--pull", "--defaults")
+    saved = inside.json("stream", "backup", "ORDERS", str(tmp_path))
+    assert saved["state"]["messages"] == 3 and (tmp_path / "stream.tar.s2").stat().st_size == saved["bytes"]
+    assert "already exist" in inside.run("stream", "restore", str(tmp_path)).err
+    inside.ok("stream", "rm", "ORDERS", "-f")
+    assert 'Restored stream "ORDERS" in ' in inside.ok("stream", "restore", str(tmp_path))
+    assert inside.ok("stream", "view", "ORDERS", "--raw") == "message 1\nmessage 2\nmessage 3\n"
+    assert inside.json("consumer", "ls", "ORDERS") == ["W"]
 
 
 def test_streams_are_removed(inside: Inside) -> None:

@@ -155,6 +155,14 @@ def test_the_unpacked_size_is_read_from_the_heads_of_blocks(step: int) -> None:
     assert meter.total == 300 + 5 + 7
 
 
+def test_what_is_not_packed_stands_for_itself() -> None:
+    meter = S2Meter()
+    meter.feed(b"")
+    meter.feed(b"plain")
+    meter.feed(b"\xff more")
+    assert meter.total == 11
+
+
 def test_questions_without_a_terminal_name_what_to_give() -> None:
     for ask in (
         lambda: prompt.confirm("Really"),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from natsd.client.errors import ClientError, NoResponders, Timeout
+from natsd.client.errors import BadSubject, ClientError, NoResponders, Timeout
 from natsd.client.message import Message
 
 if TYPE_CHECKING:
@@ -40,6 +40,17 @@ class JetStreamMissing(NoResponders):
     """Nobody answers JetStream requests in this account."""
 
     text = "nats: JetStream is not enabled for this account or on this server"
+
+
+class BadName(BadSubject):
+    """A name of a stream or consumer that cannot be one."""
+
+
+def check_name(name: str, what: str = "stream") -> str:
+    """A name that can stand in a subject as one token. Raises BadName."""
+    if not name or not name.isprintable() or any(char in name for char in " .*>/\\"):
+        raise BadName(f'nats: invalid {what} name "{name}"')
+    return name
 
 
 class Meta:
@@ -138,42 +149,44 @@ class JetStream:
         return found, missing, offline
 
     def stream_info(self, name: str, **body: object) -> Answer:
-        return self.call(f"STREAM.INFO.{name}", dict(body))
+        return self.call(f"STREAM.INFO.{check_name(name)}", dict(body))
 
     def subjects(self, name: str, pattern: str = ">") -> dict[str, int]:
         """Subjects a stream holds messages of, with how many."""
         found: dict[str, int] = {}
         while True:
-            answer = self.call(f"STREAM.INFO.{name}", {"subjects_filter": pattern, "offset": len(found)})
+            answer = self.call(f"STREAM.INFO.{check_name(name)}", {"subjects_filter": pattern, "offset": len(found)})
             some = (answer.get("state") or {}).get("subjects") or {}
             found.update(some)
             if not some or len(found) >= int(answer.get("total") or 0):
                 return found
 
     def create_stream(self, config: Answer) -> Answer:
-        return self.call(f"STREAM.CREATE.{config.get('name', '')}", config)
+        return self.call(f"STREAM.CREATE.{check_name(str(config.get('name', '')))}", config)
 
     def update_stream(self, config: Answer) -> Answer:
-        return self.call(f"STREAM.UPDATE.{config.get('name', '')}", config)
+        return self.call(f"STREAM.UPDATE.{check_name(str(config.get('name', '')))}", config)
 
     def delete_stream(self, name: str) -> Answer:
-        return self.call(f"STREAM.DELETE.{name}")
+        return self.call(f"STREAM.DELETE.{check_name(name)}")
 
     def purge_stream(self, name: str, **body: object) -> int:
         """Remove messages; all of them, or what `filter`, `seq` and `keep` say. Returns how many."""
-        return int(self.call(f"STREAM.PURGE.{name}", dict(body)).get("purged") or 0)
+        return int(self.call(f"STREAM.PURGE.{check_name(name)}", dict(body)).get("purged") or 0)
 
     def delete_message(self, name: str, sequence: int, erase: bool = True) -> Answer:
-        return self.call(f"STREAM.MSG.DELETE.{name}", {"seq": sequence, **({} if erase else {"no_erase": True})})
+        return self.call(
+            f"STREAM.MSG.DELETE.{check_name(name)}", {"seq": sequence, **({} if erase else {"no_erase": True})}
+        )
 
     def get_message(self, name: str, **body: object) -> Answer:
         """A stored message by `seq`, by `last_by_subj`, or the first of `next_by_subj` from `seq` on, as it is kept."""
-        message: Answer = self.call(f"STREAM.MSG.GET.{name}", dict(body))["message"]
+        message: Answer = self.call(f"STREAM.MSG.GET.{check_name(name)}", dict(body))["message"]
         return message
 
     def direct_get(self, name: str, **body: object) -> Message:
         """The same from whatever replica is near. Raises ApiError 10037 where there is no such message."""
-        subject = f"{self.prefix}.DIRECT.GET.{name}"
+        subject = f"{self.prefix}.DIRECT.GET.{check_name(name)}"
         try:
             message = self.connection.request(subject, json.dumps(body).encode(), timeout_s=self.timeout_s)
         except NoResponders:
@@ -188,7 +201,7 @@ class JetStream:
     # -- consumers
 
     def consumer_names(self, stream: str) -> list[str]:
-        pages = self.pages(f"CONSUMER.NAMES.{stream}", "consumers")
+        pages = self.pages(f"CONSUMER.NAMES.{check_name(stream)}", "consumers")
         return sorted(name for page in pages for name in page.get("consumers") or ())
 
     def consumers(self, stream: str) -> tuple[list[Answer], list[str], dict[str, str]]:
@@ -196,27 +209,28 @@ class JetStream:
         found: list[Answer] = []
         missing: list[str] = []
         offline: dict[str, str] = {}
-        for page in self.pages(f"CONSUMER.LIST.{stream}", "consumers"):
+        for page in self.pages(f"CONSUMER.LIST.{check_name(stream)}", "consumers"):
             found.extend(page.get("consumers") or ())
             missing.extend(page.get("missing") or ())
             offline.update(page.get("offline") or {})
         return found, missing, offline
 
     def consumer_info(self, stream: str, name: str) -> Answer:
-        return self.call(f"CONSUMER.INFO.{stream}.{name}")
+        return self.call(f"CONSUMER.INFO.{check_name(stream)}.{check_name(name, 'consumer')}")
 
     def create_consumer(self, stream: str, config: Answer, action: str = "") -> Answer:
         """Create a consumer, or change it; `action` is empty for both, ``create`` or ``update``."""
         body: Answer = {"stream_name": stream, "config": config}
         if action:
             body["action"] = action
+        check_name(stream)
         name = config.get("name") or config.get("durable_name")
         if not name:
             return self.call(f"CONSUMER.CREATE.{stream}", body)
-        return self.call(f"CONSUMER.CREATE.{stream}.{name}", body)
+        return self.call(f"CONSUMER.CREATE.{stream}.{check_name(str(name), 'consumer')}", body)
 
     def delete_consumer(self, stream: str, name: str) -> Answer:
-        return self.call(f"CONSUMER.DELETE.{stream}.{name}")
+        return self.call(f"CONSUMER.DELETE.{check_name(stream)}.{check_name(name, 'consumer')}")
 
     # -- publishing
 

@@ -24,6 +24,7 @@ from natsd.cli.nats.targets import (
 from natsd.cli.prompt import ask, confirm, pick
 from natsd.cli.times import local_time, render_time
 from natsd.cli.values import HOUR, SECOND, go_duration
+from natsd.client.jetstream import check_name
 
 
 @click.command("rm", cls=StreamLeaf, help="Remove a consumer.")
@@ -58,7 +59,9 @@ def pause(
         at = parse_until(until or ask("Pause until (time or duration)", "a time or a duration", default, parse_until))
         if not force and not confirm(f"Really pause Consumer {target} > {name} until {local_time(at)}"):
             return
-        answer = js.call(f"CONSUMER.PAUSE.{target}.{name}", {"pause_until": render_time(at)})
+        answer = js.call(
+            f"CONSUMER.PAUSE.{check_name(target)}.{check_name(name, 'consumer')}", {"pause_until": render_time(at)}
+        )
     if not answer.get("paused"):
         raise CommandFailed("the consumer is not paused, the time is past")
     if as_json:
@@ -104,7 +107,10 @@ def reset(
         name = choose_consumer(js, target, consumer)
         if not force and not confirm("Really reset the consumer"):
             return
-        js.call(f"CONSUMER.RESET.{target}.{name}", {"seq": sequence} if sequence else None)
+        js.call(
+            f"CONSUMER.RESET.{check_name(target)}.{check_name(name, 'consumer')}",
+            {"seq": sequence} if sequence else None,
+        )
         show_consumer(js.consumer_info(target, name), as_json, only_state=True)
 
 

@@ -25,6 +25,7 @@ from natsd.cli.nats.targets import (
     stream_argument,
 )
 from natsd.cli.prompt import confirm
+from natsd.client.errors import PermissionsViolation
 
 if TYPE_CHECKING:
     from typing import Any
@@ -73,7 +74,7 @@ def add(
         else:
             config = apply({"name": stream} if stream else {}, values)
             _add_sources(config, values, defaults)
-            config = fill_in(config, defaults, _size_required(js))
+            config = fill_in(config, defaults, "max_bytes" not in config and _size_required(js))
         _refuse(config)
         if only_validate:
             print_json(config)
@@ -89,7 +90,11 @@ def add(
 
 
 def _size_required(js: JetStream) -> bool:
-    return bool(((js.account_info().get("limits")) or {}).get("max_bytes_required"))
+    """Whether the account wants a limit of bytes; who may not ask for that may still make a stream."""
+    try:
+        return bool((js.account_info().get("limits") or {}).get("max_bytes_required"))
+    except PermissionsViolation:
+        return False
 
 
 def _add_sources(config: Config, values: Config, defaults: bool) -> None:

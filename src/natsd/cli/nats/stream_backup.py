@@ -19,7 +19,7 @@ from natsd.cli.nats.targets import StreamLeaf, jetstream, json_flag
 from natsd.cli.progress import Progress
 from natsd.cli.values import MS, comma, ibytes, quote, short_duration
 from natsd.client.errors import Timeout
-from natsd.client.jetstream import STREAM_NOT_FOUND, ApiError, read_answer, status_of
+from natsd.client.jetstream import STREAM_NOT_FOUND, ApiError, check_name, read_answer, status_of
 
 if TYPE_CHECKING:
     from typing import Any, BinaryIO
@@ -85,7 +85,9 @@ class _Saver:
     def run(self, target: str, draw: bool, quiet: bool) -> Answer:
         connection = self._js.connection
         inbox = connection.subscribe(connection.new_inbox())
-        answer = self._js.call(f"STREAM.SNAPSHOT.{self._stream}", {"deliver_subject": inbox.subject, **self._request})
+        answer = self._js.call(
+            f"STREAM.SNAPSHOT.{check_name(self._stream)}", {"deliver_subject": inbox.subject, **self._request}
+        )
         expected = int((answer.get("state") or {}).get("bytes") or 0)
         if not quiet:
             console.out_text(f"Starting backup of Stream {quote(self._stream)} with {ibytes(expected)}\n\n")
@@ -155,17 +157,24 @@ class S2Meter:
     """How many bytes an S2 (or snappy) stream stands for, read from the heads of its blocks without unpacking them.
 
     A block begins with its kind and three bytes of length. Kinds 0 and 1 have a checksum of four bytes first; behind it
-    kind 0 has the unpacked length as a varint, kind 1 the bytes themselves.
+    kind 0 has the unpacked length as a varint, kind 1 the bytes themselves. What does not begin with a block of kind
+    255 is no such stream and stands for itself.
     """
 
-    __slots__ = ("_head", "_skip", "total")
+    __slots__ = ("_head", "_is_packed", "_skip", "total")
 
     def __init__(self) -> None:
         self.total = 0
+        self._is_packed: bool | None = None
         self._head = bytearray()
         self._skip = 0
 
     def feed(self, data: bytes) -> None:
+        if self._is_packed is None and data:
+            self._is_packed = data[0] == 255
+        if not self._is_packed:
+            self.total += len(data)
+            return
         at = 0
         while at < len(data):
             if self._skip:
@@ -263,7 +272,7 @@ def _send(js: JetStream, meta: Answer, name: str, path: str, draw: bool) -> None
     with open(path, "rb") as file:
         size = os.fstat(file.fileno()).st_size
         bar = Progress([max(1, size)], show=ibytes) if draw else None
-        target = str(js.call(f"STREAM.RESTORE.{name}", meta)["deliver_subject"])
+        target = str(js.call(f"STREAM.RESTORE.{check_name(name)}", meta)["deliver_subject"])
         sent = 0
         while chunk := file.read(RESTORE_CHUNK_BYTES):
             reply = js.connection.request(target, chunk, timeout_s=max(SHORTEST_SILENCE_S, js.timeout_s))
