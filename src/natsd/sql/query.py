@@ -75,6 +75,7 @@ class Query:
         database = apsw.Connection(":memory:", statementcachesize=0)
         functions = database.execute("SELECT name, flags FROM pragma_function_list").fetchall()
         self._functions = {name for name, flags in functions if flags & INNOCUOUS} | MORE_FUNCTIONS
+        self._modules = {name for (name,) in database.execute("SELECT name FROM pragma_module_list")} - TABLES
         if not spill:
             database.execute("PRAGMA temp_store = MEMORY")
         for limit, most in LIMITS:
@@ -127,14 +128,20 @@ class Query:
         return True
 
     def _authorize(self, action: int, first: Any, second: Any, database: str | None, _: object) -> int:
-        # What is read without being in a database has its name from the query.
         if (
             action in ACTIONS
-            or (action == apsw.SQLITE_READ and (database is None or first.lower() in TABLES))
+            or (action == apsw.SQLITE_READ and self._may_read(first.lower(), database))
             or (action == apsw.SQLITE_FUNCTION and second.lower() in self._functions)
         ):
             return apsw.SQLITE_OK
         return apsw.SQLITE_DENY
+
+
+    def _may_read(self, table: str, database: str | None) -> bool:
+        """Without a database it is a name of the query's own, or a table of which only the rows are counted."""
+        if table in TABLES:
+            return True
+        return database is None and table not in self._modules and not table.startswith(("sqlite_", "pragma_"))
 
 
 def _is_blank(text: str) -> bool:
