@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 class JetStream:
     """All of it. `memory` and `file` are open stores; `enable` gives it to an account.
 
-    workers: who starts processes for SQL. used: bytes by kind of storage over all accounts. failed: why nothing is stored any more, empty while all is well.
+    workers: who starts processes for SQL.
+    used: bytes by kind of storage over all accounts. failed: why nothing is stored any more, empty while all is well.
     """
 
     def __init__(

@@ -92,7 +92,7 @@ def sql(request: ApiRequest) -> None:
     body = request.decode(SqlRequest)
     if not body.query.strip() or body.limit < 0 or body.timeout < 0:
         raise ApiError("BAD_REQUEST")
-    if request.stream.closed or not request.reply:
+    if request.stream.closed or request.reply is None:
         return
     rows = min(body.limit or DEFAULT_ROWS, MOST_ROWS)
     timeout_ns = min(body.timeout or DEFAULT_TIMEOUT_NS, MOST_TIMEOUT_NS)

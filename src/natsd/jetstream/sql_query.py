@@ -227,7 +227,7 @@ class SqlQuery:
 
     def _is_heard(self) -> bool:
         reply = self._request.reply
-        return bool(reply) and self._request.home.sublist.has_interest(reply)
+        return reply is not None and self._request.home.sublist.has_interest(reply)
 
     def _tell(self) -> None:
         if not self._told:

@@ -48,7 +48,7 @@ class SqlProcess:
             self._process = subprocess.Popen(
                 # Without site: it imports four modules of ours and little else.
                 [sys.executable, "-S", "-c", PROGRAM],
-                stdin=theirs,
+                stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 env={"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},

@@ -6,12 +6,11 @@ keep to the latter.
 
 from __future__ import annotations
 
-TYPE_CHECKING = False
-
 import json
 import marshal
 import os
 import resource
+from typing import TYPE_CHECKING
 
 import apsw
 

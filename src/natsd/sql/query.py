@@ -7,9 +7,8 @@
 
 from __future__ import annotations
 
-TYPE_CHECKING = False
-
 import re
+from typing import TYPE_CHECKING
 
 import apsw
 
@@ -73,9 +72,9 @@ class Query:
 
     def _open(self, reader: Reader, spill: bool) -> apsw.Connection:
         database = apsw.Connection(":memory:", statementcachesize=0)
-        functions = database.execute("SELECT name, flags FROM pragma_function_list").fetchall()
-        self._functions = {name for name, flags in functions if flags & INNOCUOUS} | MORE_FUNCTIONS
-        self._modules = {name for (name,) in database.execute("SELECT name FROM pragma_module_list")} - TABLES
+        functions = database.execute("SELECT name FROM pragma_function_list WHERE flags & ?", (INNOCUOUS,))
+        self._functions = {str(name) for (name,) in functions} | MORE_FUNCTIONS
+        self._modules = {str(name) for (name,) in database.execute("SELECT name FROM pragma_module_list")} - TABLES
         if not spill:
             database.execute("PRAGMA temp_store = MEMORY")
         for limit, most in LIMITS:
@@ -86,7 +85,8 @@ class Query:
         database.config(apsw.SQLITE_DBCONFIG_DQS_DML, 0)
         database.create_collation(TIMES, compare_times)
         database.create_scalar_function("match", _match, 2, deterministic=True)
-        database.create_module(NAME, Module(reader), use_bestindex_object=True, eponymous_only=True, read_only=True)
+        module: Any = Module(reader)
+        database.create_module(NAME, module, use_bestindex_object=True, eponymous_only=True, read_only=True)
         database.exec_trace = self._on_statement
         if self._is_late is not None:
             database.set_progress_handler(self._on_progress, STEPS)
@@ -136,7 +136,6 @@ class Query:
             return apsw.SQLITE_OK
         return apsw.SQLITE_DENY
 
-
     def _may_read(self, table: str, database: str | None) -> bool:
         """Without a database it is a name of the query's own, or a table of which only the rows are counted."""
         if table in TABLES:
@@ -149,8 +148,9 @@ def _is_blank(text: str) -> bool:
     return not COMMENT.sub("", text).strip(" \t\r\n\f;")
 
 
-def _match(pattern: object, subject: object) -> int | None:
-    """`subject MATCH pattern` where no scan looks after it."""
+def _match(*operands: Any) -> int | None:
+    """`subject MATCH pattern` where no scan looks after it; the pattern comes first."""
+    pattern, subject = operands
     if pattern is None or subject is None:
         return None
     try:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-TYPE_CHECKING = False
+from typing import TYPE_CHECKING
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Protocol
@@ -25,11 +26,11 @@ MOST = (1 << 63) - 1
 
 
 class Scan:
-    """first, last: sequences. since_ns, until_ns: wall clock, both inclusive. pattern: a subject with wildcards, empty for
-    all; prefix: how subjects begin (caseless: in any case of ASCII letters). headers, payloads: whether they are needed.
-    hint: about how many messages will do, 0 for all.
+    """A part of a stream.
 
-    An empty range means that nothing is wanted.
+    first, last: sequences. since_ns, until_ns: wall clock. Both inclusive; an empty range means that nothing is wanted.
+    pattern: a subject, wildcards allowed, empty for all. prefix: how subjects begin (caseless: in any case of ASCII
+    letters). headers, payloads: whether they are needed. hint: about how many messages will do, 0 for all.
     """
 
     __slots__ = (

@@ -6,7 +6,7 @@ is one call to go on and one per column.
 
 from __future__ import annotations
 
-TYPE_CHECKING = False
+from typing import TYPE_CHECKING
 
 import apsw
 
@@ -37,7 +37,8 @@ NAME = "messages"
 TIMES = "moment"
 """The collation of the column `time`."""
 SCHEMA = (
-    f"CREATE TABLE {NAME} (seq INTEGER, time TEXT COLLATE {TIMES}, time_ns INTEGER, subject TEXT, headers TEXT, payload)"
+    f"CREATE TABLE {NAME} "
+    f"(seq INTEGER, time TEXT COLLATE {TIMES}, time_ns INTEGER, subject TEXT, headers TEXT, payload)"
 )
 COLUMNS: tuple[Callable[[Row], Any], ...] = (
     lambda row: row[0],
@@ -58,7 +59,9 @@ class Module:
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
 
-    def Connect(self, *_: object) -> tuple[str, Table]:
+    def Connect(
+        self, connection: apsw.Connection, modulename: str, databasename: str, tablename: str, *args: Any
+    ) -> tuple[str, Table]:
         return SCHEMA, Table(self._reader)
 
     Create = Connect
@@ -72,7 +75,7 @@ class Table:
         self.open = 0
 
     def BestIndexObject(self, index: apsw.IndexInfo) -> bool:
-        """Say which conditions a scan looks after; `idxStr` lists them as column:operator, in the order of arguments."""
+        """Say which conditions a scan looks after; `idxStr` lists them as column:operator, in their order."""
         taken: list[str] = []
         share = 1.0
         found = [

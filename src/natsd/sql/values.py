@@ -21,8 +21,8 @@ def render_time(time_ns: int) -> str:
     global _last_second, _last_text
     second, ns = divmod(time_ns, SECOND_NS)
     if second != _last_second:
-        at = gmtime(second)
-        _last_text = "%04d-%02d-%02dT%02d:%02d:%02d." % at[:6]
+        year, month, day, hour, minute, number = gmtime(second)[:6]
+        _last_text = f"{year:04d}-{month:02d}-{day:02d}T{hour:02d}:{minute:02d}:{number:02d}."
         _last_second = second
     return f"{_last_text}{ns:09d}Z"
 

@@ -91,7 +91,8 @@ class Reading:
 
     def _follow(self, most: int, max_bytes: int) -> list[Message]:
         """Messages of one literal subject: each knows the next."""
-        stream, found = self._stream, []
+        stream = self._stream
+        found: list[Message] = []
         while len(found) < most and max_bytes > 0:
             upto = min(self._at + STRIDE, self._end)
             message = stream.next_match(self._at, self._filters, upto)

@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING
 import click
 
 from natsd.cli import console
-from natsd.cli.exit_codes import USAGE, CommandFailed
+from natsd.cli.exit_codes import ERROR, TIMEOUT, USAGE, CommandFailed
 from natsd.cli.nats.app import Offline, StreamName
 from natsd.cli.nats.settings import Settings
 from natsd.cli.nats.targets import jetstream, json_flag
-from natsd.cli.values import comma, short_duration
+from natsd.cli.values import comma
 from natsd.client.errors import Timeout
-from natsd.client.jetstream import JetStreamMissing, read_answer, status_of
+from natsd.client.jetstream import ApiError, JetStreamMissing, read_answer, status_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from typing import Any
 
     from natsd.client.jetstream import JetStream
@@ -35,6 +34,9 @@ Examples:
   nats stream sql ORDERS "SELECT * FROM messages WHERE time > datetime('now', '-1 hour')" --csv
   nats stream sql ORDERS "SELECT max(seq) FROM messages" --store-dir /var/lib/nats
   nats stream sql ORDERS -f query.sql -j
+
+\b
+--timeout is the time of the query, on the server (5s). With --store-dir there is no limit.
 """
 DEFAULT_ROWS = 10_000
 PATIENCE_S = 2.0
@@ -125,19 +127,25 @@ def ask_server(js: JetStream, stream: str, query: str, limit: int) -> Result:
         raise Timeout("nats: timeout: no answer (SQL is for natsd; other servers do not know it)")
     if first.is_no_responders:
         raise JetStreamMissing()
-    columns = [str(name) for name in read_answer(first.payload)["columns"]]
+    try:
+        columns = [str(name) for name in read_answer(first.payload)["columns"]]
+    except ApiError as problem:
+        if problem.code == 408:
+            raise CommandFailed(str(problem), TIMEOUT) from None
+        raise
     data = bytearray()
     while True:
         message = inbox.next(wait_s)
         if message is None:
-            raise Timeout(f"nats: timeout: the rest of the answer did not come within {short_duration(int(wait_s * 1e9))}")
+            raise Timeout(f"nats: timeout: the rest of the answer did not come within {wait_s:g} s")
         if message.payload:
             data += message.payload
             continue
         headers = dict(message.headers)
         status = status_of(message)
         if status != 204:
-            raise CommandFailed(f"the answer is not whole: {headers.get('Description') or _MEANINGS.get(status, status)}")
+            reason = headers.get("Description") or _MEANINGS.get(status, f"status {status}")
+            raise CommandFailed(f"the answer is not whole: {reason}", TIMEOUT if status == 408 else ERROR)
         inbox.unsubscribe()
         return Result(columns, [json.loads(line) for line in data.splitlines()], headers.get("Nats-Cut-By", ""))
 

@@ -41,7 +41,8 @@ def ask_directory(directory: str, account: str, stream: str, query: str, limit: 
             store = FileStore(directory, read_only=True)
             try:
                 found = _stream_of(dict(store.streams()), account, stream, directory)
-                question = Query(StreamReader(found), query, spill=True)
+                # Being asked is what makes it end at Ctrl-C.
+                question = Query(StreamReader(found), query, is_late=lambda: False, spill=True)
                 try:
                     rows = [json.loads(render_row(row)) for row in islice(question, limit + 1)]
                 finally:
@@ -55,9 +56,7 @@ def ask_directory(directory: str, account: str, stream: str, query: str, limit: 
     return Result(question.columns, rows[:limit], "rows" if len(rows) > limit else "")
 
 
-def _stream_of(
-    streams: dict[str, tuple[bytes, StreamStore]], account: str, stream: str, directory: str
-) -> StreamStore:
+def _stream_of(streams: dict[str, tuple[bytes, StreamStore]], account: str, stream: str, directory: str) -> StreamStore:
     found = streams.get(f"{account}/{stream}")
     if found is not None:
         return found[1]
