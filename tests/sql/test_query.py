@@ -24,7 +24,7 @@ from natsd.store.contract import Limits
 from natsd.store.memory import MemoryStore
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from natsd.sql.scan import Row, Scan
@@ -67,7 +67,7 @@ class Noting(StreamReader):
         super().__init__(stream)
         self.scans: list[Scan] = []
 
-    def read(self, scan: Scan) -> Iterator[list[Row]]:
+    def read(self, scan: Scan) -> Iterator[Sequence[Row]]:
         self.scans.append(scan)
         return super().read(scan)
 
@@ -206,7 +206,7 @@ def test_a_limit_reads_no_more_than_it_needs(stream: StreamStore) -> None:
     seen = 0
 
     class Counting(StreamReader):
-        def read(self, scan: Scan) -> Iterator[list[Row]]:
+        def read(self, scan: Scan) -> Iterator[Sequence[Row]]:
             nonlocal seen
             for batch in super().read(scan):
                 seen += len(batch)
@@ -360,7 +360,7 @@ def test_a_query_reads_the_messages_a_limited_number_of_times(stream: StreamStor
 
 def test_what_a_reader_raises_comes_out_of_the_query(stream: StreamStore) -> None:
     class Failing(StreamReader):
-        def read(self, scan: Scan) -> Iterator[list[Row]]:
+        def read(self, scan: Scan) -> Iterator[Sequence[Row]]:
             yield from ()
             raise OSError("the disk is gone")
 

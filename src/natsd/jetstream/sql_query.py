@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import marshal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -200,6 +200,7 @@ class SqlQuery:
             return
         now_ns = self._request.home.clock.now_ns
         end_ns = now_ns() + SLICE_NS
+        rows: Any
         try:
             rows = walk.take(lambda: now_ns() >= end_ns)
         except StoreError as error:

@@ -8,7 +8,7 @@ from natsd.sql.scan import MOST
 from natsd.store.reading import Reading
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from natsd.sql.scan import Row, Scan
     from natsd.store.contract import StreamStore
@@ -47,17 +47,18 @@ class Walk:
         """Whether there may be something left."""
         return self._reading.more
 
-    def take(self, is_over: Callable[[], bool]) -> list[Row]:
+    def take(self, is_over: Callable[[], bool]) -> Sequence[Row]:
         """The next rows, perhaps none although there are more. Raises StoreError."""
-        messages = self._reading.take(self._most, MOST_BYTES, is_over)
-        self._most = min(self._most * 4, MOST_ROWS)
-        if self._payloads and self._headers:
-            return [(seq, time_ns, subject, header, body) for seq, subject, header, body, time_ns in messages]
-        if self._payloads:
+        most = self._most
+        self._most = min(most * 4, MOST_ROWS)
+        if not self._headers and not self._payloads:
+            return self._reading.heads(most, is_over)
+        messages = self._reading.take(most, MOST_BYTES, is_over)
+        if not self._headers:
             return [(seq, time_ns, subject, None, body) for seq, subject, _, body, time_ns in messages]
-        if self._headers:
+        if not self._payloads:
             return [(seq, time_ns, subject, header, b"") for seq, subject, header, _, time_ns in messages]
-        return [(seq, time_ns, subject, None, b"") for seq, subject, _, _, time_ns in messages]
+        return [(seq, time_ns, subject, header, body) for seq, subject, header, body, time_ns in messages]
 
 
 def _beginning(prefix: bytes, caseless: bool) -> Callable[[bytes], bool] | None:
@@ -79,7 +80,7 @@ class StreamReader:
         self._stream = stream
         self._upto = state.last_seq
 
-    def read(self, scan: Scan) -> Iterator[list[Row]]:
+    def read(self, scan: Scan) -> Iterator[Sequence[Row]]:
         """Raises StoreError."""
         walk = Walk(self._stream, scan, self._upto)
         while walk.more:

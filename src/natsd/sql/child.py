@@ -33,7 +33,7 @@ from natsd.sql.query import TIME_LIMIT, Query, SqlError
 from natsd.sql.rows import render_row
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from typing import Any
 
     from natsd.sql.scan import Row, Scan
@@ -83,10 +83,10 @@ class Remote:
         self.subjects: int = start["subjects"]
         self._link = link
         self._scans = 0
-        self._batches: dict[int, tuple[bool, list[Row]]] = {}
+        self._batches: dict[int, tuple[bool, Sequence[Row]]] = {}
         self._open: set[int] = set()
 
-    def read(self, scan: Scan) -> Iterator[list[Row]]:
+    def read(self, scan: Scan) -> Iterator[Sequence[Row]]:
         """The next batch is asked for before the one in hand is used."""
         self._scans += 1
         number = self._scans
@@ -105,7 +105,7 @@ class Remote:
             if not last:
                 self._link.say(CLOSE, number)
 
-    def _wait(self, number: int) -> tuple[bool, list[Row]]:
+    def _wait(self, number: int) -> tuple[bool, Sequence[Row]]:
         while number not in self._batches:
             kind, body = self._link.take()
             if kind == LOST:

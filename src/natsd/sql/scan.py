@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from typing import Protocol
 
-    Row = tuple[int, int, bytes, bytes | None, bytes]
-    """seq, time_ns, subject, header block, payload; the last two are empty where they are not asked for."""
+    Row = tuple[int, int, bytes] | tuple[int, int, bytes, bytes | None, bytes]
+    """seq, time_ns, subject; header block and payload where one of them is asked for, empty where it is not."""
 
     class Reader(Protocol):
         """Who has the messages. messages, subjects: about how many there are."""
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
         messages: int
         subjects: int
 
-        def read(self, scan: Scan) -> Iterator[list[Row]]:
+        def read(self, scan: Scan) -> Iterator[Sequence[Row]]:
             """The messages of a scan in its order, in batches; never fewer than it asks for."""
             ...
 

@@ -28,7 +28,7 @@ from natsd.sql.plan import (
 from natsd.sql.values import render_headers, render_payload, render_subject, render_time
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from typing import Any
 
     from natsd.sql.scan import Reader, Row
@@ -40,7 +40,7 @@ SCHEMA = (
     f"CREATE TABLE {NAME} "
     f"(seq INTEGER, time TEXT COLLATE {TIMES}, time_ns INTEGER, subject TEXT, headers TEXT, payload)"
 )
-COLUMNS: tuple[Callable[[Row], Any], ...] = (
+COLUMNS: tuple[Callable[[Any], Any], ...] = (
     lambda row: row[0],
     lambda row: render_time(row[1]),
     lambda row: row[1],
@@ -139,7 +139,7 @@ class Cursor:
     def __init__(self, table: Table, reader: Reader) -> None:
         self._table = table
         self._reader = reader
-        self._batches: Iterator[list[Row]] | None = None
+        self._batches: Iterator[Sequence[Row]] | None = None
         self._rows: Iterator[Row] = iter(())
         self._row: Row | None = None
 

@@ -7,17 +7,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from natsd.subjects.match import matches
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from natsd.store.contract import Message, StreamStore
+    from natsd.store.contract import Head, Message, StreamStore
 
-STEPS = 64
-"""Messages looked at between two looks at the clock, and holes in a row after which the next message is searched."""
-STRIDE = 16384
-"""Sequences that one search looks at."""
+STEPS = 4096
+"""Messages that are looked at between two looks at the clock."""
+FETCHED = 16
+"""Messages that are fetched between two looks at the clock."""
 MOST_KNOWN = 65536
 
 
@@ -28,7 +26,7 @@ class Reading:
     there may be something left.
     """
 
-    __slots__ = ("_accepts", "_at", "_descending", "_end", "_filters", "_known", "_literal", "_stream", "more")
+    __slots__ = ("_accepts", "_at", "_end", "_filters", "_known", "_stream", "more")
 
     def __init__(
         self,
@@ -42,90 +40,44 @@ class Reading:
     ) -> None:
         first, last = max(first, stream.first_seq), min(last, stream.last_seq)
         self._stream = stream
-        self._descending = descending
         self._at, self._end = (last, first) if descending else (first, last)
         self._filters = [pattern] if pattern and pattern != b">" else []
-        self._literal = bool(pattern) and not any(token in (b"*", b">") for token in pattern.split(b"."))
         self._accepts = accepts
         self._known: dict[bytes, bool] = {}
         self.more = first <= last
 
-    def take(self, most: int, max_bytes: int, is_over: Callable[[], bool]) -> list[Message]:
-        """The next messages, `most` at most; perhaps none although there are more. is_over: asked now and then whether
-        this piece has been long enough. Raises StoreError."""
-        found: list[Message] = []
-        size = 0
-        while self.more and len(found) < most and size < max_bytes:
-            for message in self._step(min(STEPS, most - len(found)), max_bytes - size):
-                found.append(message)
-                size += len(message[3]) + len(message[1]) + 16
+    def heads(self, most: int, is_over: Callable[[], bool]) -> list[Head]:
+        """What the next messages are, `most` at most; perhaps none although there are more. is_over: asked now and then
+        whether this piece has been long enough."""
+        found: list[Head] = []
+        while self.more and len(found) < most:
+            some, at = self._stream.scan(self._at, self._end, self._filters, most - len(found), STEPS)
+            found += some if self._accepts is None else [head for head in some if self._wants(head[2])]
+            self._at, self.more = at, at > 0
             if is_over():
                 break
         return found
 
-    def _step(self, most: int, max_bytes: int) -> list[Message]:
-        if self._literal and not self._descending:
-            return self._follow(most, max_bytes)
-        stream, at, step = self._stream, self._at, -1 if self._descending else 1
+    def take(self, most: int, max_bytes: int, is_over: Callable[[], bool]) -> list[Message]:
+        """The same messages whole, and only until their payloads pass max_bytes. Raises StoreError."""
         found: list[Message] = []
-        holes = 0
-        for _ in range(STEPS):
-            if (self._end - at) * step < 0:
-                self.more = False
-                break
-            message = stream.load(at)
-            at += step
-            if message is None:
-                holes += 1
-                continue
-            holes = 0
-            if self._wants(message[1]):
+        heads = self.heads(most, is_over)
+        for number, (seq, _, _) in enumerate(heads, 1):
+            message = self._stream.load(seq)
+            if message is not None:
                 found.append(message)
                 max_bytes -= len(message[3])
-                if len(found) == most or max_bytes <= 0:
-                    break
-        self._at = at
-        if holes == STEPS and self.more:
-            self._jump()
-        return found
-
-    def _follow(self, most: int, max_bytes: int) -> list[Message]:
-        """Messages of one literal subject: each knows the next."""
-        stream = self._stream
-        found: list[Message] = []
-        while len(found) < most and max_bytes > 0:
-            upto = min(self._at + STRIDE, self._end)
-            message = stream.next_match(self._at, self._filters, upto)
-            if message is None:
-                self._at = upto + 1
-                self.more = upto < self._end
+            if number < len(heads) and (max_bytes <= 0 or (number % FETCHED == 0 and is_over())):
+                # The others are looked for again.
+                self._at, self.more = heads[number][0], True
                 break
-            self._at = message[0] + 1
-            found.append(message)
-            max_bytes -= len(message[3])
-        if self._at > self._end:
-            self.more = False
         return found
-
-    def _jump(self) -> None:
-        """Over a hole."""
-        stream = self._stream
-        if self._descending:
-            message = stream.last_match([], self._at)
-            self._at = 0 if message is None else message[0]
-        else:
-            message = stream.next_match(self._at, [], self._end)
-            self._at = self._end + 1 if message is None else message[0]
 
     def _wants(self, subject: bytes) -> bool:
-        if self._accepts is None and not self._filters:
-            return True
         known = self._known.get(subject)
         if known is None:
-            known = all(matches(pattern, subject) for pattern in self._filters) and (
-                self._accepts is None or self._accepts(subject)
-            )
+            assert self._accepts is not None
             if len(self._known) >= MOST_KNOWN:
                 self._known.clear()
-            self._known[subject] = known
+            known = self._known[subject] = self._accepts(subject)
         return known
