@@ -59,7 +59,7 @@ if TYPE_CHECKING:
             ...
 
 
-SLICE_NS = MS_NS
+SLICE_NS = MS_NS // 2
 GRACE_NS = 500 * MS_NS
 """What the process has to say by itself that its time is over."""
 MOST_SCANS = 64

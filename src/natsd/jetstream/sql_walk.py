@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from natsd.sql.scan import Row, Scan
     from natsd.store.contract import StreamStore
 
-FIRST_ROWS, MOST_ROWS = 64, 4096
+FIRST_ROWS, MOST_ROWS = 64, 1024
 MOST_BYTES = 256 << 10
 
 

@@ -5,6 +5,7 @@ Nothing is kept in the index for it. A message that goes meanwhile is not seen; 
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -22,11 +23,11 @@ MOST_KNOWN = 65536
 class Reading:
     """The messages from `first` to `last` (with `descending` the other way) whose subject is wanted.
 
-    pattern: a subject, wildcards allowed, empty for all. accepts: what else a subject has to be like. more: whether
-    there may be something left.
+    pattern: a subject, wildcards allowed, empty for all. accepts: what else a subject has to be like. Take
+    either heads or messages of one, not both.
     """
 
-    __slots__ = ("_accepts", "_at", "_end", "_filters", "_known", "_stream", "more")
+    __slots__ = ("_accepts", "_at", "_end", "_filters", "_known", "_stream", "_unseen", "_waiting")
 
     def __init__(
         self,
@@ -41,19 +42,25 @@ class Reading:
         first, last = max(first, stream.first_seq), min(last, stream.last_seq)
         self._stream = stream
         self._at, self._end = (last, first) if descending else (first, last)
+        self._waiting: deque[Head] = deque()  # found, not fetched yet
         self._filters = [pattern] if pattern and pattern != b">" else []
         self._accepts = accepts
         self._known: dict[bytes, bool] = {}
-        self.more = first <= last
+        self._unseen = first <= last
+
+    @property
+    def more(self) -> bool:
+        """Whether there may be something left."""
+        return self._unseen or bool(self._waiting)
 
     def heads(self, most: int, is_over: Callable[[], bool]) -> list[Head]:
         """What the next messages are, `most` at most; perhaps none although there are more. is_over: asked now and then
         whether this piece has been long enough."""
         found: list[Head] = []
-        while self.more and len(found) < most:
+        while self._unseen and len(found) < most:
             some, at = self._stream.scan(self._at, self._end, self._filters, most - len(found), STEPS)
             found += some if self._accepts is None else [head for head in some if self._wants(head[2])]
-            self._at, self.more = at, at > 0
+            self._at, self._unseen = at, at > 0
             if is_over():
                 break
         return found
@@ -61,15 +68,16 @@ class Reading:
     def take(self, most: int, max_bytes: int, is_over: Callable[[], bool]) -> list[Message]:
         """The same messages whole, and only until their payloads pass max_bytes. Raises StoreError."""
         found: list[Message] = []
-        heads = self.heads(most, is_over)
-        for number, (seq, _, _) in enumerate(heads, 1):
-            message = self._stream.load(seq)
+        waiting = self._waiting
+        if not waiting:
+            waiting.extend(self.heads(most, is_over))
+        load = self._stream.load
+        for number in range(1, min(most, len(waiting)) + 1):
+            message = load(waiting.popleft()[0])
             if message is not None:
                 found.append(message)
                 max_bytes -= len(message[3])
-            if number < len(heads) and (max_bytes <= 0 or (number % FETCHED == 0 and is_over())):
-                # The others are looked for again.
-                self._at, self.more = heads[number][0], True
+            if max_bytes <= 0 or (number % FETCHED == 0 and is_over()):
                 break
         return found
 
