@@ -1,7 +1,7 @@
 """The virtual table `messages`: what SQLite asks of it, turned into scans.
 
-A column that a query does not use is neither fetched nor decoded. Rows come in batches; within one, the work per row
-is one call to go on and one per column.
+A column that a query does not use is neither fetched nor decoded. Rows come in batches, and a column that is used is
+made for a whole batch at once: what SQLite asks for row by row is then a look into a list.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ SCHEMA = (
     f"CREATE TABLE {NAME} "
     f"(seq INTEGER, time TEXT COLLATE {TIMES}, time_ns INTEGER, subject TEXT, headers TEXT, payload)"
 )
-COLUMNS: tuple[Callable[[Any], Any], ...] = (
-    lambda row: row[0],
-    lambda row: render_time(row[1]),
-    lambda row: row[1],
-    lambda row: render_subject(row[2]),
-    lambda row: render_headers(row[3]),
-    lambda row: render_payload(row[4]),
-    lambda row: row[0],  # -1: the row's own number
+COLUMNS: tuple[Callable[[Sequence[Any]], list[Any]], ...] = (
+    lambda rows: [row[0] for row in rows],
+    lambda rows: [render_time(row[1]) for row in rows],
+    lambda rows: [row[1] for row in rows],
+    lambda rows: [render_subject(row[2]) for row in rows],
+    lambda rows: [render_headers(row[3]) for row in rows],
+    lambda rows: [render_payload(row[4]) for row in rows],
+    lambda rows: [row[0] for row in rows],  # -1: the row's own number
 )
 DESCENDING, WITH_HEADERS, WITH_PAYLOADS = 1, 2, 4
 MOST_CURSORS = 32
@@ -140,8 +140,9 @@ class Cursor:
         self._table = table
         self._reader = reader
         self._batches: Iterator[Sequence[Row]] | None = None
-        self._rows: Iterator[Row] = iter(())
-        self._row: Row | None = None
+        self._rows: Sequence[Row] = ()
+        self._at = self._end = 0
+        self._columns: list[list[Any] | None] = []
 
     def Filter(self, number: int, text: str | None, arguments: tuple[Any, ...]) -> None:
         conditions: list[tuple[int, int, object]] = []
@@ -160,36 +161,38 @@ class Cursor:
         scan.headers = bool(number & WITH_HEADERS)
         scan.payloads = bool(number & WITH_PAYLOADS)
         scan.hint = hint
-        self._end()
+        self._leave()
         self._batches = iter(()) if scan.is_empty else self._reader.read(scan)
-        self._rows = iter(())
-        self.Next()
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Take the next batch that has rows, none where there is no more."""
+        self._rows = next(filter(None, self._batches or ()), ())
+        self._at, self._end = 0, len(self._rows)
+        self._columns = [None] * len(COLUMNS)
 
     def Next(self) -> None:
-        self._row = row = next(self._rows, None)
-        if row is None and self._batches is not None:
-            for batch in self._batches:
-                if batch:
-                    self._rows = iter(batch)
-                    self._row = next(self._rows)
-                    return
+        self._at += 1
+        if self._at == self._end:
+            self._go_on()
 
     def Eof(self) -> bool:
-        return self._row is None
+        return self._at == self._end
 
     def Column(self, number: int) -> Any:
-        assert self._row is not None
-        return COLUMNS[number](self._row)
+        values = self._columns[number]
+        if values is None:
+            values = self._columns[number] = COLUMNS[number](self._rows)
+        return values[self._at]
 
     def Rowid(self) -> int:
-        assert self._row is not None
-        return self._row[0]
+        return self._rows[self._at][0]
 
     def Close(self) -> None:
-        self._end()
+        self._leave()
         self._table.open -= 1
 
-    def _end(self) -> None:
+    def _leave(self) -> None:
         """Let go of what is being read."""
         close = getattr(self._batches, "close", None)
         if close is not None:
