@@ -24,7 +24,7 @@ def render_time(time_ns: int) -> str:
         year, month, day, hour, minute, number = gmtime(second)[:6]
         _last_text = f"{year:04d}-{month:02d}-{day:02d}T{hour:02d}:{minute:02d}:{number:02d}."
         _last_second = second
-    return f"{_last_text}{ns:09d}Z"
+    return _last_text + str(SECOND_NS + ns)[1:] + "Z"
 
 
 def moment(text: str) -> int | None:
