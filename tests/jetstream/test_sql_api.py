@@ -216,7 +216,7 @@ def test_what_goes_wrong_is_an_error_or_ends_the_rows(
     process.say(FAILED, [kind, text])
     header = inbox.take()[-1][2]
     assert header is not None and header.startswith(b"NATS/1.0 " + status + b"\r\n")
-    assert (b"Description: " + b" ".join(text.encode().split()) + b"\r\n" in header) == bool(text)
+    assert (b"Nats-Error: " + b" ".join(text.encode().split()) + b"\r\n" in header) == bool(text)
     assert process.killed
 
 
@@ -386,7 +386,7 @@ def test_too_many_scans_rows_or_a_lost_stream_end_it(house: SqlHouse, monkeypatc
     process.say(ROWS, b"x" * 11)
     assert process.killed
     assert inbox.take()[-1][2] == (
-        b"NATS/1.0 500 Failed\r\nDescription: its process said something strange: more than 10 bytes\r\n\r\n"
+        b"NATS/1.0 500 Failed\r\nNats-Error: its process said something strange: more than 10 bytes\r\n\r\n"
     )
 
 

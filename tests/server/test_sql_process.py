@@ -189,3 +189,24 @@ def test_garbage_instead_of_a_query_ends_it() -> None:
         await asyncio.wait_for(one.over.wait(), PATIENCE_S)
 
     talk(body)
+
+
+def test_what_nobody_thought_of_is_told_to_the_server() -> None:
+    async def body(one: Talk) -> None:
+        kind, last = (await one.run("SELECT 1", bytes="many"))[-1]
+        assert kind == FAILED
+        assert json.loads(last)[0] == "bug"
+
+    talk(body)
+
+
+def test_every_function_works_without_opening_files() -> None:
+    async def body(one: Talk) -> None:
+        said = await one.run(
+            "SELECT count(*) FROM messages WHERE time > '1969-12-31' AND headers IS NULL AND subject MATCH 's.*' "
+            "AND (time > datetime('now') OR subject MATCH 's.>') AND strftime('%Y', time, 'localtime') > '1900' "
+            "AND json_valid('1') AND length(hex(randomblob(4))) AND random() IS NOT NULL"
+        )
+        assert list(rows_of(said)) == [[5000]], said
+
+    talk(body)

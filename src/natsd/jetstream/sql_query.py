@@ -281,7 +281,7 @@ class SqlQuery:
     def _break_off(self, code: int, status: bytes, text: str) -> None:
         """Say that rows are missing."""
         line = " ".join(text.split()).encode("utf-8", "replace")
-        self._publish(headers.status(code, status, **({"Description": line} if line else {})), b"")
+        self._publish(headers.status(code, status, **({"Nats_Error": line} if line else {})), b"")
         self._finish()
 
     def _refuse(self, error: ApiError) -> None:

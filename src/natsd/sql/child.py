@@ -1,7 +1,7 @@
 """The process in which a server runs one query: talks to it over file descriptor 0, see frames.py.
 
 It opens nothing, writes nothing, and has a bound for its memory and its time; the server kills it where it does not
-keep to the latter.
+keep to the latter. Everything it needs is imported before it gives up opening files.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ CHUNK_BYTES = 64 << 10
 MEMORY_BYTES = 256 << 20
 """What SQLite may have; the whole process has this much more."""
 NICER = 5
-LOST_KIND = "lost"
+LOST_KIND, BUG = "lost", "bug"
 
 
 class Gone(Exception):
@@ -206,6 +206,8 @@ def main() -> None:
     except (Gone, BrokenPipeError, ConnectionError):
         # Nobody waits for the answer any more.
         return
+    except Exception as error:  # noqa: BLE001  (there is no log here: the server writes it into its own)
+        link.say(FAILED, [BUG, f"{type(error).__name__}: {error}"])
     finally:
         # Not the way through every destructor: there is nothing to be saved.
         os._exit(0)

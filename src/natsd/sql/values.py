@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import date
 from time import gmtime
 
 SECOND_NS = 1_000_000_000
@@ -32,8 +33,6 @@ def moment(text: str) -> int | None:
     found = _MOMENT.fullmatch(text)
     if found is None:
         return None
-    from datetime import date
-
     year, month, day, hour, minute, second = (int(part or 0) for part in found.groups()[:6])
     try:
         days = date(year, month, day).toordinal() - date(1970, 1, 1).toordinal()

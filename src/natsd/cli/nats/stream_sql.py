@@ -144,7 +144,7 @@ def ask_server(js: JetStream, stream: str, query: str, limit: int) -> Result:
         headers = dict(message.headers)
         status = status_of(message)
         if status != 204:
-            reason = headers.get("Description") or _MEANINGS.get(status, f"status {status}")
+            reason = headers.get("Nats-Error") or _MEANINGS.get(status, f"status {status}")
             raise CommandFailed(f"the answer is not whole: {reason}", TIMEOUT if status == 408 else ERROR)
         inbox.unsubscribe()
         return Result(columns, [json.loads(line) for line in data.splitlines()], headers.get("Nats-Cut-By", ""))
