@@ -272,3 +272,14 @@ def test_what_is_no_acknowledgement_changes_nothing(house: House) -> None:
         house.publish(subject, b"-NAK", inbox.name)
         assert inbox.take() == []
     assert house.numbers() == (1, 1, 0, 0, 1, 0, 0, 0)
+
+
+def test_a_delay_that_cannot_be_read_is_none(house: House) -> None:
+    house.fill(4)
+    house.consumer()
+    delays = (b' {"delay": 99999999999999999999999}', b" soon", b' {"delay": "x"}', b' {"delay": 0}')
+    for got, delay in zip(house.fetch(4), delays, strict=True):
+        house.ack(got, b"-NAK" + delay)
+    house.move(0.1)
+    assert sorted(reply_numbers(one)[1] for one in house.fetch(9)) == [1, 2, 3, 4]
+    assert len([line for line in house.log.lines if "bad delay" in line]) == 3

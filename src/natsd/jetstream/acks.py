@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from natsd.base.units import parse_duration
+from natsd.base.units import LONGEST_NS, parse_duration
 from natsd.jetstream import headers
 from natsd.jetstream.consumer import Consumer
 from natsd.jetstream.fetching import take_request
@@ -169,7 +169,10 @@ class Acks:
             return None
         try:
             if text[:1] == b"{":
-                return msgspec.json.decode(text, type=Delay).delay
+                delay = msgspec.json.decode(text, type=Delay).delay
+                if abs(delay) > LONGEST_NS:
+                    raise ValueError("it is too long")
+                return delay
             return parse_duration(text.decode())
         except (ValueError, msgspec.DecodeError):
             self._home.log.error(f"JetStream: bad delay of a -NAK: {text[:64]!r}")

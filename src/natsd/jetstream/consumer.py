@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from natsd.base.clock import MS_NS, SECOND_NS
+from natsd.base.clock import MS_NS
 from natsd.jetstream import headers
+from natsd.jetstream.consumer_clock import Disuse, Pause
 from natsd.jetstream.consumer_events import LIMITS_REASON, ConsumerEvents
 from natsd.jetstream.consumer_start import first_place
 from natsd.jetstream.consumer_state import ConsumerState
@@ -27,12 +28,10 @@ if TYPE_CHECKING:
     from natsd.jetstream.stream import Stream
     from natsd.store.contract import Cursor, Message
 
-EPHEMERAL_IDLE_NS = 5 * SECOND_NS
-
 
 class Consumer:
     """One consumer of one stream. created_ns, delivered_ns, acked_ns: wall clock. pull is None where it pushes, and
-    push where it does not. idle_ns: how long it may be unused, 0 for ever. begun: whether it may deliver.
+    push where it does not. begun: whether it may deliver.
     """
 
     __slots__ = (
@@ -40,9 +39,6 @@ class Consumer:
         "_backoff",
         "_beat_timer",
         "_filters",
-        "_idle_timer",
-        "_pause_ns",
-        "_pause_timer",
         "_removed",
         "_sampled",
         "_wait_timer",
@@ -55,10 +51,11 @@ class Consumer:
         "cursor",
         "delivered_ns",
         "delivery",
+        "disuse",
         "events",
         "home",
-        "idle_ns",
         "name",
+        "pause",
         "persistent",
         "pins",
         "pull",
@@ -97,12 +94,9 @@ class Consumer:
         self._ack_timer: Timer | None = None
         self._wait_timer: Timer | None = None
         self._beat_timer: Timer | None = None
-        self._idle_timer: Timer | None = None
-        self._pause_timer: Timer | None = None
-        self._pause_ns = 0
-        self.idle_ns = 0
+        self.pause = Pause(self)
         self.cursor: Cursor = self._open(records)
-        self._set_idle()
+        self.disuse = Disuse(self)
 
     def __repr__(self) -> str:
         return f"<Consumer {self.stream.name} > {self.name}>"
@@ -132,13 +126,13 @@ class Consumer:
         """Set what runs by the clock, and look for somebody to deliver to."""
         self.home.consumers.add(self)
         self._set_ack_timer()
-        self._set_pause()
+        self.pause.configure()
         if self.push is not None:
             self.look()
             if self.config.idle_heartbeat:
                 self._beat_timer = self.home.timers.schedule(self.config.idle_heartbeat, self._on_beat)
-        elif self.idle_ns:
-            self._arm_idle(self.idle_ns)
+        else:
+            self.disuse.count()
         self.save()
 
     def begin(self) -> None:
@@ -176,7 +170,9 @@ class Consumer:
         self.cursor.close()
         self.delivery.close()
         self.pins.close()
-        for timer in (self._ack_timer, self._wait_timer, self._beat_timer, self._idle_timer, self._pause_timer):
+        self.pause.stop()
+        self.disuse.stop()
+        for timer in (self._ack_timer, self._wait_timer, self._beat_timer):
             if timer is not None:
                 timer.cancel()
 
@@ -197,13 +193,10 @@ class Consumer:
         if config.ack_wait != old.ack_wait:
             self._set_ack_timer()
         if config.inactive_threshold != old.inactive_threshold:
-            self._set_idle()
-            if self._idle_timer is not None:
-                self._idle_timer.cancel()
-            if self.idle_ns:
-                self._arm_idle(self.idle_ns)
+            self.disuse.configure()
+            self.disuse.count()
         if config.pause_until_ns != old.pause_until_ns:
-            self._set_pause()
+            self.pause.configure()
             self.events.paused()
         if sorted(config.filters) != sorted(old.filters):
             self._filters = [subject.encode() for subject in config.filters]
@@ -297,10 +290,6 @@ class Consumer:
         self.delivery.configure()
 
     # Delivery.
-
-    @property
-    def is_paused(self) -> bool:
-        return self._pause_ns != 0 and self._pause_ns > self.home.clock.wall_ns()
 
     def pump(self) -> None:
         """Deliver what can be delivered now, and save what changed."""
@@ -414,8 +403,8 @@ class Consumer:
         self._forget(done)
         if self.pull is not None:
             self.pull.last_ns = self.home.clock.now_ns()
-        elif self._idle_timer is not None and self._idle_timer.active:
-            self._arm_idle(self.idle_ns)
+        elif self.disuse.counting:
+            self.disuse.count()
         if self.stream.config.retention != "limits" and (done or late):
             self._removed += self.stream.on_acked(self, done + late)
         self.save()
@@ -538,67 +527,13 @@ class Consumer:
             return
         was, push.active = push.active, push.has_interest()
         if push.active:
-            if self._idle_timer is not None:
-                self._idle_timer.cancel()
+            self.disuse.stop()
             if not was:
                 self.home.consumers.wake(self)
-        elif self.idle_ns and (self._idle_timer is None or not self._idle_timer.active):
-            self._arm_idle(self.idle_ns)
+        elif not self.disuse.counting:
+            self.disuse.count()
         if was != push.active:
             self._attend()
-
-    def _set_idle(self) -> None:
-        """How long it may be unused; what a configuration does not say is filled in."""
-        config = self.config
-        jitter = (100 + self.home.chance.below(900)) * MS_NS
-        if not config.durable_name and config.inactive_threshold <= 0:
-            config.inactive_threshold = EPHEMERAL_IDLE_NS
-            self.idle_ns = EPHEMERAL_IDLE_NS + jitter
-        elif config.inactive_threshold > 0:
-            self.idle_ns = config.inactive_threshold + (jitter if self.pull is not None else 0)
-        else:
-            self.idle_ns = 0
-
-    def _arm_idle(self, delay_ns: int) -> None:
-        if self._idle_timer is not None:
-            self._idle_timer.cancel()
-        self._idle_timer = self.home.timers.schedule(delay_ns, self._on_idle)
-
-    def _on_idle(self) -> None:
-        pull = self.pull
-        if self.closed or not self.idle_ns:
-            return
-        if pull is None:
-            self.look()
-            if self.push is not None and not self.push.active:
-                self.remove()
-            return
-        now = self.home.clock.now_ns()
-        unused = now - pull.last_ns
-        if unused < self.idle_ns:
-            self._arm_idle(self.idle_ns - unused)
-            return
-        pull.sweep(now, ended=True, heartbeat=self.heartbeat())
-        due = self.redelivery.due_ns() if self.state.pending else 0
-        if pull.requests or due + self.idle_ns > now:
-            self._arm_idle(self.idle_ns if pull.requests else due + self.idle_ns - now)
-            return
-        self.remove()
-
-    def _set_pause(self) -> None:
-        if self._pause_timer is not None:
-            self._pause_timer.cancel()
-        self._pause_ns = self.config.pause_until_ns
-        rest = self._pause_ns - self.home.clock.wall_ns()
-        if rest > 0:
-            self._pause_timer = self.home.timers.schedule(rest, self._on_pause_over)
-        else:
-            self._pause_ns = 0
-
-    def _on_pause_over(self) -> None:
-        self._pause_ns = 0
-        self.events.paused()
-        self.pump()
 
     # What is kept.
 

@@ -120,7 +120,7 @@ def _create(request: ApiRequest, body: CreateRequest) -> dict[str, Any] | None:
 
     def answer() -> None:
         request.answer(tell(consumer))
-        if new and consumer.is_paused:
+        if new and consumer.pause.on:
             consumer.events.paused()
         consumer.begin()
 

@@ -5,7 +5,7 @@ and against its stream, and an update against what was before. Refusals are rais
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
@@ -245,11 +245,39 @@ def _check_filters(config: ConsumerConfig) -> None:
 
 
 def _overlap(filters: list[bytes]) -> bool:
-    """Whether one lies within another. Literals, which may be thousands, are not compared with each other."""
-    if len(set(filters)) < len(filters):
-        return True
-    wild = [subject for subject in filters if has_wildcard(subject)]
-    return any(inner is not outer and is_subset(inner, outer) for outer in wild for inner in filters)
+    """Whether one lies within another. There may be thousands: all stand in one tree of tokens, each is sought there.
+
+    A filter ends where the empty token is.
+    """
+    tree: dict[bytes, Any] = {}
+    for subject in filters:
+        twig = tree
+        for token in subject.split(b"."):
+            twig = twig.setdefault(token, {})
+        if b"" in twig:
+            return True
+        twig[b""] = subject
+    return any(_is_within_another(subject, tree) for subject in filters)
+
+
+def _is_within_another(subject: bytes, tree: dict[bytes, Any]) -> bool:
+    tokens = subject.split(b".")
+    stack = [(tree, 0)]
+    while stack:
+        twig, at = stack.pop()
+        if at == len(tokens):
+            if twig.get(b"", subject) != subject:
+                return True
+            continue
+        token = tokens[at]
+        if b">" in twig and twig[b">"][b""] != subject:
+            return True
+        if token == b">":
+            continue
+        for wider in {b"*", token}:
+            if wider in twig:
+                stack.append((twig[wider], at + 1))
+    return False
 
 
 _STARTS = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from datetime import date
+from functools import lru_cache
 
 SECOND_NS = 1_000_000_000
 NO_DATE = "0001-01-01T00:00:00Z"
@@ -37,6 +38,12 @@ def render_date(wall_ns: int) -> str:
     if wall_ns == 0 or wall_ns <= NO_DATE_NS:
         return NO_DATE
     seconds, ns = divmod(wall_ns, SECOND_NS)
-    moment = time.gmtime(seconds)
-    stamp = f"{moment.tm_year:04d}" + time.strftime("-%m-%dT%H:%M:%S", moment)
+    stamp = _stamp(seconds)
     return f"{stamp}.{ns:09d}".rstrip("0") + "Z" if ns else stamp + "Z"
+
+
+@lru_cache(maxsize=1024)
+def _stamp(seconds: int) -> str:
+    """Date and time of a second; messages of one second are often shown together."""
+    moment = time.gmtime(seconds)
+    return f"{moment.tm_year:04d}" + time.strftime("-%m-%dT%H:%M:%S", moment)

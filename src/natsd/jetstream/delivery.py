@@ -159,7 +159,7 @@ class Delivery:
         redelivery = consumer.redelivery
         left = TURN_MSGS
         self.full = False
-        while not consumer.is_paused:
+        while not consumer.pause.on:
             if push is not None:
                 if not push.ready:
                     return False

@@ -36,6 +36,17 @@ def value_of(block: bytes, name: bytes) -> bytes | None:
     return None if end < 0 else block[start:end].lstrip(b" ")
 
 
+def ours(block: bytes) -> dict[bytes, bytes]:
+    """All headers whose names begin with `Nats-`, each as `value_of` gives it."""
+    found: dict[bytes, bytes] = {}
+    for line in block.split(b"\r\n"):
+        if line.startswith(b"Nats-"):
+            name, colon, value = line.partition(b":")
+            if colon:
+                found.setdefault(name, value.lstrip(b" "))
+    return found
+
+
 def name_from(block: bytes, start: bytes) -> bytes:
     """The name of the first header that begins so, empty for none."""
     at = block.find(b"\r\n" + start)

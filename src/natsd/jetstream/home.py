@@ -32,6 +32,7 @@ class Home:
     """
 
     __slots__ = (
+        "_reserved",
         "account",
         "advisories",
         "api",
@@ -67,6 +68,7 @@ class Home:
         self.subjects = SubjectIndex()
         self.restoring: set[str] = set()
         self.inflows: dict[str, list[Inflow]] = {}
+        self._reserved = {"file": 0, "memory": 0}
         self.used = {"file": 0, "memory": 0}
         self.api_total = 0
         self.api_errors = 0
@@ -119,13 +121,30 @@ class Home:
 
     # Usage.
 
+    def add_stream(self, stream: Stream) -> None:
+        """A stream is there."""
+        self.streams[stream.name] = stream
+        self.on_config(None, stream.config)
+
+    def discard_stream(self, stream: Stream) -> None:
+        """A stream is gone."""
+        del self.streams[stream.name]
+        self.on_config(stream.config, None)
+
+    def on_config(self, old: StreamConfig | None, new: StreamConfig | None) -> None:
+        """A stream's configuration came, changed or went."""
+        if old is not None:
+            self.subjects.remove(old.subjects)
+            self._reserved[old.storage] -= max(old.max_bytes, 0)
+        if new is not None:
+            self.subjects.add(new.name, new.subjects)
+            self._reserved[new.storage] += max(new.max_bytes, 0)
+
     def reserved(self, storage: str, *, without: str = "") -> int:
         """The bytes that streams of a kind of storage ask to have kept for them."""
-        return sum(
-            max(stream.config.max_bytes, 0)
-            for stream in self.streams.values()
-            if stream.config.storage == storage and stream.name != without
-        )
+        other = self.streams.get(without)
+        held = max(other.config.max_bytes, 0) if other is not None and other.config.storage == storage else 0
+        return self._reserved[storage] - held
 
     def use(self, storage: str, more: int) -> None:
         """A stream holds so many bytes more, or fewer."""

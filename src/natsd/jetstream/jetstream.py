@@ -97,8 +97,7 @@ class JetStream:
                 continue
             config, created_ns = load_config(saved)
             stream = Stream(home, config, store, created_ns)
-            home.streams[config.name] = stream
-            home.subjects.add(config.name, config.subjects)
+            home.add_stream(stream)
         for stream in list(home.streams.values()):
             # Those that are filled from it come first or later: either way they see what it has.
             stream.open(recovering=True)

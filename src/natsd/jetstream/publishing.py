@@ -208,30 +208,31 @@ class Publishing:
         if config.sealed:
             raise ApiError("STREAM_SEALED")
         msg_id, rollup, ttl_s = b"", b"", 0
-        if header is not None and headers.PREFIX in header:
-            header = headers.without(header, headers.REQUEST_INFO)
-        if header is not None and headers.PREFIX in header:
+        ours = headers.ours(header) if header is not None and headers.PREFIX in header else None
+        if header is not None and ours:
+            if headers.REQUEST_INFO in ours:
+                header = headers.without(header, headers.REQUEST_INFO)
             if not sourced:
-                self._check_expectations(subject, header)
-            if not sourced and headers.value_of(header, headers.STREAM_SOURCE):
-                raise ApiError("MESSAGE_SOURCE_HDR_NOT_ALLOWED")
-            msg_id = headers.value_of(header, headers.MSG_ID) or b""
+                self._check_expectations(subject, ours)
+                if ours.get(headers.STREAM_SOURCE):
+                    raise ApiError("MESSAGE_SOURCE_HDR_NOT_ALLOWED")
+            msg_id = ours.get(headers.MSG_ID, b"")
             if msg_id:
                 seen = stream.dedupe.find(msg_id, stream.home.clock.wall_ns())
                 if seen:
                     if reply and not config.no_ack:
                         self._answer(reply, b'%b%d,"duplicate": true}' % (self._ack, seen))
                     return
-            expected = headers.value_of(header, headers.EXPECTED_LAST_MSG_ID)
+            expected = ours.get(headers.EXPECTED_LAST_MSG_ID)
             if expected and expected != stream.last_msg_id:
                 raise ApiError("STREAM_WRONG_LAST_MSG_ID", id=stream.last_msg_id.decode("utf-8", "replace"))
-            rollup = self._rollup_of(header, sourced)
+            rollup = self._rollup_of(ours, sourced)
         self._check_size(subject, header, payload)
         now = stream.now_ns()
         if config.retention == "interest" and not self._is_wanted(subject):
             self._skip(message, msg_id, now)
             return
-        if header is not None:
+        if header is not None and ours and headers.TTL in ours:
             ttl_s, header = self._ttl_of(header)
         again = self._republish.match(subject, stream.home.chance) if self._republish is not None else None
         last = store.last_seq_of(subject) if again is not None else 0
@@ -253,23 +254,23 @@ class Publishing:
             reader.wants(subject) for reader in stream.inflow_readers
         )
 
-    def _check_expectations(self, subject: bytes, header: bytes) -> None:
+    def _check_expectations(self, subject: bytes, ours: dict[bytes, bytes]) -> None:
         stream = self._stream
         store = stream.store
-        wanted = headers.value_of(header, headers.EXPECTED_STREAM)
+        wanted = ours.get(headers.EXPECTED_STREAM)
         if wanted and wanted != stream.name.encode():
             raise ApiError("STREAM_NOT_MATCH")
-        if not stream.config.allow_msg_ttl and self._has_ttl(header):
+        if not stream.config.allow_msg_ttl and self._has_ttl(ours):
             raise ApiError("MESSAGE_TTL_DISABLED")
-        about = headers.value_of(header, headers.EXPECTED_LAST_SUBJECT_SEQ_SUBJECT)
-        seq = _number(headers.value_of(header, headers.EXPECTED_LAST_SUBJECT_SEQ))
+        about = ours.get(headers.EXPECTED_LAST_SUBJECT_SEQ_SUBJECT)
+        seq = _number(ours.get(headers.EXPECTED_LAST_SUBJECT_SEQ))
         if seq is not None:
             last = self._last_of(about or subject)
             if last != seq:
                 raise ApiError("STREAM_WRONG_LAST_SEQUENCE", seq=last)
         elif about:
             raise ApiError("STREAM_EXPECTED_LAST_SEQ_PER_SUBJECT_INVALID")
-        seq = _number(headers.value_of(header, headers.EXPECTED_LAST_SEQ))
+        seq = _number(ours.get(headers.EXPECTED_LAST_SEQ))
         if seq is not None and seq != store.last_seq:
             raise ApiError("STREAM_WRONG_LAST_SEQUENCE", seq=store.last_seq)
 
@@ -279,8 +280,8 @@ class Publishing:
             return last[0] if last is not None else 0
         return self._stream.store.last_seq_of(subject)
 
-    def _has_ttl(self, header: bytes) -> bool:
-        value = headers.value_of(header, headers.TTL)
+    def _has_ttl(self, ours: dict[bytes, bytes]) -> bool:
+        value = ours.get(headers.TTL)
         if not value:
             return False
         try:
@@ -288,8 +289,8 @@ class Publishing:
         except ApiError:
             return False
 
-    def _rollup_of(self, header: bytes, sourced: bool) -> bytes:
-        rollup = headers.value_of(header, headers.ROLLUP)
+    def _rollup_of(self, ours: dict[bytes, bytes], sourced: bool) -> bytes:
+        rollup = ours.get(headers.ROLLUP)
         if not rollup:
             return b""
         config = self._stream.config

@@ -143,8 +143,7 @@ class Restore:
         if any(home.subjects.meets(subject) for subject in config.subjects):
             raise ApiError("STREAM_SUBJECT_OVERLAP")
         home.commits(config.storage).store.configure(stream.key, save_config(config, stream.created_ns))
-        home.streams[stream.name] = stream
-        home.subjects.add(stream.name, config.subjects)
+        home.add_stream(stream)
         stream.open(recovering=True)
         restore_consumers(stream)
         sourcing.on_created(stream)

@@ -195,8 +195,7 @@ class Stream:
         for consumer in list(self.consumers.values()):
             consumer.delete()
         self.consumers.clear()
-        del home.streams[self.name]
-        home.subjects.remove(self.config.subjects)
+        home.discard_stream(self)
         home.use(self.config.storage, -self.counted_bytes)
         self.counted_bytes = 0
         self.store.on_removed = self.store.on_purged = None
@@ -207,11 +206,10 @@ class Stream:
         """Be as `config` says from now on, which stream_check.check_update has let through."""
         old, self.config = self.config, config
         home = self.home
+        home.on_config(old, config)
         home.commits(config.storage).store.configure(self.key, save_config(config, self.created_ns))
         if old.subjects != config.subjects:
             self._unsubscribe()
-            home.subjects.remove(old.subjects)
-            home.subjects.add(self.name, config.subjects)
             self._subscribe()
         self.dedupe.window_ns = config.duplicate_window
         if config.duplicate_window <= 0:
@@ -422,8 +420,7 @@ def create_stream(home: Home, config: StreamConfig, *, first_seq: int = 0) -> St
     except StoreError as error:
         raise ApiError("STREAM_STORE_FAILED", err=error) from None
     stream = Stream(home, config, store, created_ns)
-    home.streams[config.name] = stream
-    home.subjects.add(config.name, config.subjects)
+    home.add_stream(stream)
     stream.open()
     sourcing.on_created(stream)
     home.advisories.tell_of_stream(config.name, "create")

@@ -50,7 +50,7 @@ def create(request: ApiRequest) -> dict[str, Any] | None:
         raise ApiError("STREAM_NAME_EXIST")
     stamp_level(given)
     most = home.limits.max_streams
-    if 0 < most <= len([name for name in home.streams if name != given.name]):
+    if 0 < most <= len(home.streams) - (given.name in home.streams):
         raise ApiError("MAXIMUM_STREAMS_LIMIT")
     config = check_config(given, home, pedantic=body.pedantic)
     stamp_level(config)

@@ -216,7 +216,7 @@ class FileStore:
                 recovery.finish()
             self.log.follow(recovery.last_segment, recovery.last_bytes)
             self.damage = recovery.damage
-            self.compaction = Compaction(self, recovery.segments)
+            self.compaction = Compaction(self, recovery.ends())
         except BaseException:
             if self._lock >= 0:
                 os.close(self._lock)
@@ -352,7 +352,7 @@ class FileStore:
             self.log.wait()
             self._look()
         if not self.failure:
-            self.compaction.checkpoint()
+            self.compaction.finish()
         self.log.close()
         self._look()
         if self._lock >= 0:

@@ -1,0 +1,68 @@
+"""What waits for the disk leaves in its order, and not before."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from natsd.jetstream.commits import Commits
+
+
+class FakeStore:
+    """A disk whose progress is made by hand."""
+
+    def __init__(self) -> None:
+        self.position = 0
+        self.durable = 0
+        self.on_durable: Any = None
+
+
+class FakeStream:
+    def __init__(self, told: list[str]) -> None:
+        self._told = told
+
+    def tell_consumers(self) -> None:
+        self._told.append("consumers")
+
+
+def make() -> tuple[FakeStore, Any, list[str]]:
+    store = FakeStore()
+    commits: Any = Commits(store)
+    return store, commits, []
+
+
+def test_what_is_safe_already_is_called_at_once() -> None:
+    _, commits, told = make()
+    commits.after(lambda: told.append("a"))
+    assert told == ["a"]
+
+
+def test_calls_wait_for_their_place_and_keep_their_order() -> None:
+    store, commits, told = make()
+    for position, name in ((1, "a"), (1, "b"), (3, "c")):
+        store.position = position
+        commits.after(lambda name=name: told.append(name))
+    assert told == []
+    assert len(commits) == 3
+    store.durable = 2
+    store.on_durable()
+    assert told == ["a", "b"]
+    store.durable = 3
+    store.on_durable()
+    assert told == ["a", "b", "c"]
+
+
+def test_consumers_are_told_once_behind_the_acknowledgements() -> None:
+    store, commits, told = make()
+    stream = FakeStream(told)
+    store.position = 1
+    for name in ("a", "b"):
+        commits.after(lambda name=name: (told.append(name), commits.show(stream)))
+    store.durable = 1
+    store.on_durable()
+    assert told == ["a", "b", "consumers"]
+
+
+def test_a_call_may_make_another() -> None:
+    _, commits, told = make()
+    commits.after(lambda: (told.append("a"), commits.after(lambda: told.append("b"))))
+    assert told == ["a", "b"]

@@ -1,0 +1,38 @@
+"""Message ids within a window."""
+
+from __future__ import annotations
+
+import pytest
+
+from natsd.jetstream import dedupe
+from natsd.jetstream.dedupe import Dedupe
+
+
+def test_an_id_is_known_within_the_window() -> None:
+    ids = Dedupe(100)
+    ids.note(b"a", 1, 0)
+    assert [ids.find(b"a", now) for now in (0, 100, 101)] == [1, 1, 0]
+    assert len(ids) == 0
+
+
+def test_an_id_that_comes_again_lives_anew() -> None:
+    ids = Dedupe(100)
+    ids.note(b"a", 1, 0)
+    ids.note(b"a", 2, 90)
+    assert ids.find(b"a", 150) == 2
+
+
+def test_without_a_window_nothing_is_remembered() -> None:
+    ids = Dedupe(0)
+    ids.note(b"a", 1, 0)
+    assert ids.find(b"a", 0) == 0
+
+
+def test_the_oldest_go_where_there_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dedupe, "MOST", 3)
+    ids = Dedupe(10**18)
+    for seq in range(5):
+        ids.note(b"%d" % seq, seq + 1, seq)
+    assert [ids.find(b"%d" % seq, 10) for seq in range(5)] == [0, 0, 3, 4, 5]
+    ids.clear()
+    assert ids.find(b"4", 10) == 0

@@ -1,0 +1,150 @@
+"""JetStream in a server: where it keeps streams, what it says of itself, what is there after a restart."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import natsd
+from natsd.base.errors import OptionsError, StorageError
+from natsd.server.jetstream import friendly_bytes
+from natsd.server.jetstream_options import JetStreamOptions, as_jetstream
+from tests.session.memory import Lines
+
+
+async def ask(server: natsd.Server, subject: str, body: object = None, *, count: int = 1) -> list[dict[str, Any]]:
+    reader, writer = await asyncio.open_connection(server.host, server.port)
+    payload = b"" if body is None else json.dumps(body).encode()
+    line = b"PUB %b in %d\r\n%b\r\n" % (subject.encode(), len(payload), payload)
+    writer.write(b'CONNECT {"verbose":false}\r\nSUB in 1\r\n' + line * count)
+    answers = []
+    while len(answers) < count:
+        words = (await reader.readline()).split()
+        if words[:1] == [b"MSG"]:
+            answers.append(json.loads((await reader.readexactly(int(words[-1]) + 2))[:-2]))
+    writer.close()
+    return answers
+
+
+def serve(folder: Path, log: Lines | None = None, **options: Any) -> natsd.Server:
+    return natsd.Server(jetstream=options.pop("jetstream", True), store_dir=str(folder), log=log, **options)
+
+
+def test_streams_and_messages_are_there_after_a_restart(tmp_path: Path) -> None:
+    async def first() -> None:
+        async with serve(tmp_path) as server:
+            await ask(server, "$JS.API.STREAM.CREATE.S", {"name": "S", "subjects": ["s.>"]})
+            answers = await ask(server, "s.a", {"x": 1}, count=100)
+            assert [answer["seq"] for answer in answers] == list(range(1, 101))
+
+    async def second() -> None:
+        log = Lines()
+        async with serve(tmp_path, log) as server:
+            (info,) = await ask(server, "$JS.API.STREAM.INFO.S")
+            assert (info["state"]["messages"], info["state"]["last_seq"]) == (100, 100)
+            assert (await ask(server, "s.a"))[0]["seq"] == 101
+        assert "INF   Restored 100 messages for stream '$G > S'" in log.lines
+        assert any(line.startswith("INF   Recovered 1 streams in ") for line in log.lines)
+
+    asyncio.run(first())
+    asyncio.run(second())
+
+
+def test_the_log_says_what_is_promised(tmp_path: Path) -> None:
+    async def run(block: object) -> list[str]:
+        log = Lines()
+        async with serve(tmp_path, log, jetstream=block) as server:
+            assert server.roster.info.jetstream
+        return log.lines
+
+    lines = asyncio.run(run({"max_memory_store": 1 << 30, "max_file_store": 10 << 30, "domain": "hub"}))
+    assert "INF   Max Memory:      1.00 GB" in lines
+    assert "INF   Max Storage:     10.00 GB" in lines
+    assert f'INF   Store Directory: "{tmp_path}/jetstream"' in lines
+    assert "INF   Domain:          hub" in lines
+    assert "INF   Promise:         an acknowledged message is on disk" in lines
+    assert any(line.startswith("INF   Sync time:       ") for line in lines)
+    lines = asyncio.run(run({"sync_interval_s": 120.0}))
+    assert any("on disk within 120 s" in line for line in lines)
+
+
+def test_a_server_that_is_stopped_acknowledges_what_it_took(tmp_path: Path) -> None:
+    async def run() -> None:
+        server = serve(tmp_path)
+        await server.start()
+        await ask(server, "$JS.API.STREAM.CREATE.S", {"name": "S"})
+        asking = asyncio.create_task(ask(server, "S", count=50))
+        await asyncio.sleep(0.05)
+        await server.stop()
+        assert [answer["seq"] for answer in await asking] == list(range(1, 51))
+
+    asyncio.run(run())
+
+
+def test_an_embedded_server_has_a_folder_that_goes_with_it() -> None:
+    async def run() -> str:
+        async with natsd.Server(jetstream=True) as server:
+            assert server.storage is not None
+            folder = server.storage.options.store_dir
+            assert os.path.isdir(folder)
+        return folder
+
+    assert not os.path.exists(asyncio.run(run()))
+
+
+def test_a_folder_that_cannot_be_used_is_an_error(tmp_path: Path) -> None:
+    place = tmp_path / "file"
+    place.write_text("no folder")
+
+    async def run() -> None:
+        with pytest.raises(StorageError, match="JetStream cannot use"):
+            await serve(place).start()
+
+    asyncio.run(run())
+
+
+def test_without_jetstream_nobody_answers() -> None:
+    async def run() -> None:
+        async with natsd.Server() as server:
+            assert server.jetstream is None
+            assert not server.roster.info.jetstream
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("value", "wanted"), [(False, False), (None, False), ({"enabled": False}, False), (True, True), ({}, False)]
+)
+def test_it_is_on_or_off(value: object, wanted: bool) -> None:
+    assert (as_jetstream(value) is not None) is wanted
+
+
+@pytest.mark.parametrize("block", [{"key": "secret"}, {"cipher": "aes"}, {"tpm": {"pcr": 1}}])
+def test_encryption_is_refused_and_not_ignored(block: dict[str, Any]) -> None:
+    with pytest.raises(OptionsError, match="is not supported yet"):
+        JetStreamOptions(block)
+
+
+@pytest.mark.parametrize("domain", ["a.b", "a b", "*", ">"])
+def test_a_domain_is_one_token(domain: str) -> None:
+    with pytest.raises(OptionsError, match="the domain"):
+        JetStreamOptions({"domain": domain})
+
+
+def test_limits_are_taken_over() -> None:
+    block = {"limits": {"max_ack_pending": 5, "duplicate_window_s": 2.0}, "sync_interval_s": "always"}
+    options = JetStreamOptions(block, "/data")
+    assert (options.max_ack_pending, options.duplicate_window_ns, options.sync_interval_s) == (5, 2 * 10**9, 0)
+    assert options.store_dir == "/data/jetstream"
+
+
+@pytest.mark.parametrize(
+    ("size", "text"), [(5, "5 B"), (1536, "1.50 KB"), (3 << 30, "3.00 GB"), (1 << 60, "1.00 EB"), (1 << 63, "8.00 EB")]
+)
+def test_sizes_are_written_as_go_does(size: int, text: str) -> None:
+    assert friendly_bytes(size) == text
