@@ -129,7 +129,7 @@ def test_the_query_may_come_from_a_file_or_stdin(orders: Inside, tmp_path: Path)
         (("ORDERS", "-f", "/no/such/file"), 1, "no such file"),
         (("ORDERS", "SELECT missing"), 1, "invalid query: no such column: missing (19001)"),
         (("ORDERS", "DELETE FROM messages"), 1, "(19001)"),
-        (("ORDERS", "ATTACH '/tmp/x' AS x"), 1, "invalid query: not authorized (19001)"),
+        (("ORDERS", "ATTACH 'other.db' AS other"), 1, "invalid query: not authorized (19001)"),
         (("NONE", "SELECT 1"), 1, "stream not found (10059)"),
         (("ORDERS", SLOW, "--timeout", "300ms"), 4, "the query took longer than 300ms (19002)"),
     ],

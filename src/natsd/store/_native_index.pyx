@@ -5,7 +5,7 @@ expiry and answers to questions.
 
 cimport cython
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
-from libc.stdlib cimport calloc, free, malloc
+from libc.stdlib cimport calloc, free
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_GET_SIZE
 from cpython.list cimport PyList_GET_SIZE
 from cpython.object cimport PyObject
@@ -552,62 +552,41 @@ cdef class Index(Ledger):
         cdef Chooser chooser = None
         cdef Place place
         cdef Entry* entry = NULL
-        cdef Row* row
         cdef bint back = upto < seq, chained = False
         cdef uint64_t at = seq
-        cdef uint64_t* seqs
         cdef uint32_t only = NOBODY
-        cdef Py_ssize_t n = 0, i
-        cdef list found = []
+        cdef list seqs = [], found = []
         if len(patterns.words) == 1 and len(patterns.key) == 1:
             # Messages of one subject know each other, once the first of them is found.
             only = self.find_row(patterns.key[0])
             if only == NOBODY:
                 return found, 0
-            row = &self.subject_rows.rows[only]
-            if (row.first > seq) if back else (row.last < seq):
-                return found, 0
-            if back and row.last <= seq:
-                at, chained = row.last, True
-            elif not back and row.first >= seq:
-                at, chained = row.first, True
-            else:
-                entry = entry_of(&self.pages, seq)
-                chained = entry != NULL and entry.subject == only
+            at = min(seq, self.subject_rows.rows[only].last) if back else max(seq, self.subject_rows.rows[only].first)
+            entry = entry_of(&self.pages, at)
+            chained = entry != NULL and entry.subject == only
         else:
             chooser = Chooser(self, patterns)
-        most = max(min(most, steps), 1)
-        seqs = <uint64_t*> malloc(most * sizeof(uint64_t))
-        if seqs == NULL:
-            raise MemoryError(f"no memory to look at {most} messages")
-        try:
-            walk_from(&self.pages, &place, seq + 1 if back else seq)
-            while n < most and steps > 0:
-                steps -= 1
-                if not chained:
-                    entry = walk_back(&self.pages, &place) if back else walk_on(&self.pages, &place)
-                    at = 0 if entry == NULL else place.seq
-                if at == 0 or ((at < upto) if back else (at > upto)):
-                    at = 0
-                    break
-                if only != NOBODY and not chained:
-                    chained = entry.subject == only
-                if chained or (only == NOBODY and chooser.has(entry.subject)):
-                    seqs[n] = at
-                    n += 1
-                if chained:
-                    entry = entry_of(&self.pages, at)
-                    at = self.back_of(at, entry) if back else self.ahead_of(at, entry)
-                else:
-                    at = at - 1 if back else at + 1
-            for i in range(n):
-                # Making objects may run anything.
-                entry = entry_of(&self.pages, seqs[i])
-                if entry != NULL:
-                    found.append((seqs[i], self.time_of(seqs[i]), <bytes> self.subject_rows.rows[entry.subject].name))
-        finally:
-            free(seqs)
-        return found, at if at and ((at >= upto) if back else (at <= upto)) else 0
+        walk_from(&self.pages, &place, seq + 1 if back else seq)
+        while steps > 0 and PyList_GET_SIZE(seqs) < most:
+            steps -= 1
+            if not chained:
+                entry = walk_back(&self.pages, &place) if back else walk_on(&self.pages, &place)
+                at = 0 if entry == NULL else place.seq
+                chained = entry != NULL and entry.subject == only
+            if at == 0 or ((at < upto) if back else (at > upto)):
+                break
+            if chained or (only == NOBODY and chooser.has(entry.subject)):
+                seqs.append(at)
+            if chained:
+                entry = entry_of(&self.pages, at)
+                at = self.back_of(at, entry) if back else self.ahead_of(at, entry)
+            else:
+                at = at - 1 if back else at + 1
+        for seq in seqs:
+            entry = entry_of(&self.pages, seq)
+            if entry != NULL:  # making objects may run anything
+                found.append((seq, self.time_of(seq), <bytes> self.subject_rows.rows[entry.subject].name))
+        return found, 0 if (at < upto if back else at > upto) else at
 
     def cursor(self, list filters not None, uint64_t seq):
         return Cursor(self, filters, seq)
