@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -12,7 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import natsd
+from natsd.client.connection import Connection
 from natsd.client.jetstream import JetStream
+from natsd.kernel import ClientScanner
 from natsd.store.contract import Limits
 from natsd.store.file import FileStore
 from tests.cli.commands import Nats
@@ -205,6 +209,25 @@ def test_two_queries_at_once_are_both_answered(orders: Inside) -> None:
 def test_a_server_that_does_not_know_it_is_guessed(nats: Nats) -> None:
     result = nats.run("stream", "sql", "ORDERS", "SELECT 1")
     assert result.code == 3 and "JetStream is not enabled" in result.err
+
+
+def test_permissions_to_publish_say_who_may_ask(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tests.cli.streams import Inside
+
+    allowed = ["$JS.API.STREAM.CREATE.*", "$JS.API.STREAM.SQL.OPEN", "$JS.API.STREAM.NAMES", "s.>"]
+    users = [{"user": "u", "password": "p", "permissions": {"publish": allowed}}]
+    monkeypatch.setenv("XDG_CONFIG_HOME", os.devnull)
+    with natsd.run_in_thread(jetstream=True, store_dir=str(tmp_path), users=users) as server:
+        with Connection(f"nats://u:p@127.0.0.1:{server.port}", ClientScanner) as connection:
+            connection.connect()
+            for name in ("OPEN", "SHUT"):
+                JetStream(connection).create_stream({"name": name, "subjects": [f"s.{name}"]})
+        inside = Inside(f"nats://u:p@127.0.0.1:{server.port}", capfd)
+        assert inside.json("stream", "sql", "OPEN", "SELECT count(*) AS n FROM messages") == [{"n": 0}]
+        result = inside.run("stream", "sql", "SHUT", "SELECT 1")
+    assert result.code == 5 and "ermissions" in result.err and "$JS.API.STREAM.SQL.SHUT" in result.err
 
 
 def test_the_shell_completes_the_stream(orders: Inside) -> None:

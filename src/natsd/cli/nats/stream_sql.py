@@ -13,7 +13,7 @@ from natsd.cli.nats.app import Offline, StreamName
 from natsd.cli.nats.settings import Settings
 from natsd.cli.nats.targets import jetstream, json_flag
 from natsd.cli.values import comma
-from natsd.client.errors import Timeout
+from natsd.client.errors import NoResponders, Timeout
 from natsd.client.jetstream import ApiError, JetStreamMissing, read_answer, status_of
 
 if TYPE_CHECKING:
@@ -114,19 +114,16 @@ class Result:
 def ask_server(js: JetStream, stream: str, query: str, limit: int) -> Result:
     """Raises ApiError, Timeout, CommandFailed and the like."""
     connection = js.connection
-    inbox = connection.subscribe(connection.new_inbox())
     body = {"query": query, "limit": limit, "timeout": int(js.timeout_s * 1e9)}
     raw = json.dumps(body, ensure_ascii=False).encode("utf-8", "surrogateescape")
-    connection.publish(f"{js.prefix}.STREAM.SQL.{stream}", raw, inbox.subject)
+    inbox = connection.start_request(f"{js.prefix}.STREAM.SQL.{stream}", raw)
     wait_s = js.timeout_s + PATIENCE_S
-    first = inbox.next(wait_s)
-    if first is None:
-        error = connection.take_error()
-        if error is not None:
-            raise error
-        raise Timeout("nats: timeout: no answer (SQL is for natsd; other servers do not know it)")
-    if first.is_no_responders:
-        raise JetStreamMissing()
+    try:
+        first = connection.next_reply(inbox, wait_s)
+    except NoResponders:
+        raise JetStreamMissing() from None
+    except Timeout:
+        raise Timeout("nats: timeout: no answer (SQL is for natsd; other servers do not know it)") from None
     try:
         columns = [str(name) for name in read_answer(first.payload)["columns"]]
     except ApiError as problem:
@@ -135,9 +132,7 @@ def ask_server(js: JetStream, stream: str, query: str, limit: int) -> Result:
         raise
     data = bytearray()
     while True:
-        message = inbox.next(wait_s)
-        if message is None:
-            raise Timeout(f"nats: timeout: the rest of the answer did not come within {wait_s:g} s")
+        message = connection.next_reply(inbox, wait_s)
         if message.payload:
             data += message.payload
             continue
@@ -146,7 +141,6 @@ def ask_server(js: JetStream, stream: str, query: str, limit: int) -> Result:
         if status != 204:
             reason = headers.get("Nats-Error") or _MEANINGS.get(status, f"status {status}")
             raise CommandFailed(f"the answer is not whole: {reason}", TIMEOUT if status == 408 else ERROR)
-        inbox.unsubscribe()
         return Result(columns, [json.loads(line) for line in data.splitlines()], headers.get("Nats-Cut-By", ""))
 
 
