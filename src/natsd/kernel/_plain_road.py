@@ -70,7 +70,7 @@ class Road:
         self.on_work: Callable[[], None] | None = None
         self.trace: list[tuple[Any, bytes, bytes, bytes | None]] | None = None
         self.busy = False
-        self.congested: list[Outbound] = []
+        self.congested: list[Any] = []  # outbounds that are too full, and whatever else a producer should wait for
         self.seed = (seed & MASK) or 0x9E3779B97F4A7C15
         self._random = self.seed
         self._dirty: list[Outbound] = []
