@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from natsd.base.clock import MS_NS
@@ -20,6 +21,14 @@ if TYPE_CHECKING:
 PROGRAM = "from natsd.sql.child import main; main()"
 READ_BYTES = 256 << 10
 REAP_NS = 20 * MS_NS
+
+
+def environment() -> dict[str, str]:
+    """What the process needs to find what we find, and nothing else."""
+    kept = {name: os.environ[name] for name in ("LD_LIBRARY_PATH", "PYTHONHOME") if name in os.environ}
+    # An editable install may be found by other means than the path.
+    home = str(Path(__file__).resolve().parents[2])
+    return {**kept, "PYTHONPATH": os.pathsep.join([home, *(path for path in sys.path if path)])}
 
 
 class SqlProcess:
@@ -51,7 +60,7 @@ class SqlProcess:
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
-                env={"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+                env=environment(),
                 # Ctrl-C at a terminal is for the server.
                 start_new_session=True,
             )
