@@ -18,6 +18,7 @@ from natsd.base.units import render_duration
 from natsd.jetstream.jetstream import JetStream
 from natsd.jetstream.limits import AccountLimits, ServerLimits
 from natsd.net.connection import Backlog
+from natsd.server.sql_process import SqlProcesses
 from natsd.store.contract import StoreError
 from natsd.store.file import FileStore
 from natsd.store.memory import MemoryStore
@@ -69,6 +70,7 @@ class Storage:
             max_request_batch=options.max_request_batch,
             duplicate_window_ns=options.duplicate_window_ns,
         )
+        self._processes = SqlProcesses(self._loop, server.timers)
         self.jetstream = JetStream(
             MemoryStore(),
             self._file,
@@ -80,6 +82,7 @@ class Storage:
             domain=options.domain,
             strict=options.strict,
             limits=limits,
+            workers=self._processes,
         )
         self._enable(server)
         self._tell_recovery(started)
@@ -125,6 +128,7 @@ class Storage:
         """Write everything; then nothing is served any more."""
         self._loop.remove_reader(self._file.fileno())
         self.jetstream.close()
+        self._processes.close()
 
 
 def account_limits(block: dict[str, object]) -> AccountLimits:
