@@ -169,6 +169,23 @@ def test_every_dependency_is_explained() -> None:
     assert {name.lower() for name in re.findall(r"^\| \[?(\w[\w-]+)", table, re.MULTILINE)} - {"library"} == declared
 
 
+IMPORTED_AS = {"nacl": "pynacl", "uvloop": "uvloop"}
+
+
+def test_what_is_imported_is_asked_for() -> None:
+    asked = {re.split(r"[<>=;\[ ]", name)[0].lower() for name in PYPROJECT["project"]["dependencies"]}
+    asked |= {re.split(r"[<>=;\[ ]", name)[0].lower() for name in PYPROJECT["project"]["optional-dependencies"]["test"]}
+    found = set()
+    for path in SOURCE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                names = [node.module]
+            found |= {name.partition(".")[0] for name in names}
+    others = {name for name in found if name not in sys.stdlib_module_names and name != "natsd"}
+    assert {IMPORTED_AS.get(name, name) for name in others} <= asked
+
+
 def test_make_has_every_target_that_the_documents_name() -> None:
     targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     text = "\n".join(document.read_text() for document in DOCUMENTS)

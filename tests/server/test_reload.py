@@ -97,7 +97,6 @@ def test_every_option_has_its_row_and_its_test() -> None:
         "config_file",
         "config_digest",
         "default_permissions",
-        "has_authorization",
     }
     tested = {name for name, *_ in TAKEN + REFUSED} | {"accounts", "password", "no_auth_user", "tls", "allow_non_tls"}
     # What the server cannot do yet is refused before it comes to comparing.

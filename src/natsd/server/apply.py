@@ -82,6 +82,7 @@ def apply_access(server: Server) -> None:
     before = roster.credentials
     lost = server.swap_accounts()
     roster.credentials = server.make_credentials(before)
+    server.warn_of_closed_door()
     roster.info.auth_required = roster.credentials.announced
     roster.info.refresh()
     recheck = Recheck(before, roster.credentials)

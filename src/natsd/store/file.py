@@ -352,7 +352,7 @@ class FileStore:
             self.log.wait()
             self._look()
         if not self.failure:
-            self.compaction.checkpoint()
+            self.compaction.finish()
         self.log.close()
         self._look()
         if self._lock >= 0:
