@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 ONE_FORM = {"base", "config", "fuzz", "kernel", "keys", "protocol", "subjects", "test_project.py"}
-"""What the form of the kernel and the store makes no difference to. The rooms are below both of them and cannot know which
-runs; `kernel` and `fuzz` try both forms in one run; `test_project.py` looks at files."""
+"""What the form of the kernel and the store makes no difference to. The rooms are below both of them and cannot know
+which runs; `kernel` and `fuzz` try both forms in one run; `test_project.py` looks at files."""
 
 
 def pytest_configure(config: pytest.Config) -> None:

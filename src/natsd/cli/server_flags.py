@@ -98,7 +98,16 @@ FALSE = frozenset(("0", "f", "F", "false", "FALSE", "False"))
 class CommandLine:
     """What a command line asks for: attributes for Options, and what the program itself does."""
 
-    __slots__ = ("check_config", "config_file", "fsck", "options", "show_help", "show_help_tls", "show_version", "signal")
+    __slots__ = (
+        "check_config",
+        "config_file",
+        "fsck",
+        "options",
+        "show_help",
+        "show_help_tls",
+        "show_version",
+        "signal",
+    )
 
     def __init__(self, values: dict[str, object]) -> None:
         self.show_help = bool(values.pop("show_help", False))
