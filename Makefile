@@ -1,5 +1,5 @@
 # make run      a server on port 4222; flags in ARGS: make run ARGS="-p 4333 -m 8222"
-# make test     everything CI runs: lint, types, import law, the suite against the native and the plain kernel
+# make test     everything CI runs: lint, types, import law, the suite against the native and the plain kernel, WORKERS (2) at a time
 # make lint     ruff, mypy --strict, import-linter
 # make bench    side by side with any Go nats-server on PATH; flags in ARGS
 # make crash    crash the store at random places and fail its system calls, ROUNDS (40) times each; kill a server under
@@ -22,6 +22,8 @@ VENV := .venv
 ASAN_VENV := .venv-asan
 ARGS ?=
 PYTEST_ARGS ?=
+WORKERS ?= 2
+PYTEST = $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
 SECONDS ?= 600
 ROUNDS ?= 40
 CYCLES ?= 100
@@ -49,18 +51,19 @@ run: $(VENV)/.installed
 	@exec $(BIN)/nats-server $(ARGS)
 
 test: lint
-	@form=$$($(BIN)/python -c 'from natsd.kernel import FORM; print(FORM)') || exit 1; \
+	@form=$$($(BIN)/python -c 'from natsd.kernel import FORM; print(FORM)') || exit 1; what=; \
 	if [ "$$form" = native ]; then \
 	    echo "==> the suite against the native kernel"; \
-	    $(BIN)/python -m pytest $(PYTEST_ARGS) || exit 1; \
+	    $(PYTEST) $(PYTEST_ARGS) || exit 1; \
+	    what="not one_form"; \
 	elif $(call native_expected,$(BIN)/python); then \
 	    echo "A C compiler works here, but the native kernel is missing; make clean, then make test again." >&2; \
 	    exit 1; \
 	else \
 	    echo "==> no C compiler, no Python.h or NATSD_PLAIN=1: there is no native kernel to test"; \
 	fi; \
-	echo "==> the suite against the plain kernel"; \
-	NATSD_PLAIN=1 $(BIN)/python -m pytest $(PYTEST_ARGS)
+	echo "==> the suite against the plain kernel$${what:+, but what the kernel makes no difference to}"; \
+	NATSD_PLAIN=1 $(PYTEST) -m "$$what" $(PYTEST_ARGS) || [ $$? = 5 -a -n "$$what" ]  # 5: nothing left to run
 
 lint: $(VENV)/.installed-test
 	@echo "==> ruff"; $(BIN)/ruff check .

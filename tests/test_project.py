@@ -31,6 +31,9 @@ NOT_PUBLIC = re.compile(
 UNFINISHED = re.compile(r"\b(?:TO[D]O|FIX[M]E|XX[X])\b")
 DECIDE = {"protocol", "subjects", "keys", "config", "accounts", "auth", "session", "system", "kernel"}
 
+GROUPS = {"bench", "consumer", "kv", "object", "stream"}
+"""Commands of `nats` that are groups of others."""
+
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 
@@ -89,7 +92,7 @@ def flags_of_nats() -> dict[tuple[str, ...], set[str]]:
     for words in commands("nats"):
         names = [word for word in words if not word.startswith("-")]
         # "bench pub x" is a command of a group, "pub x" is not.
-        length = 1 if names[0] != "bench" else 3 if names[1] == "service" else 2
+        length = 1 if names[0] not in GROUPS or len(names) == 1 else 3 if names[1] == "service" else 2
         flags = {word.split("=")[0] for word in words if word.startswith("-")}
         found.setdefault(tuple(names[:length]), set()).update(flags)
     return found
