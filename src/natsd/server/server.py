@@ -10,6 +10,7 @@ from natsd.accounts.border import Border
 from natsd.auth.credentials import Credentials
 from natsd.base.chance import SystemChance
 from natsd.base.clock import SECOND_NS, SystemClock, Timers, to_ns
+from natsd.base.errors import StorageError
 from natsd.kernel import Road
 from natsd.keys.nkey import KEY_BYTES, render_public
 from natsd.net.alarm import Alarm
@@ -328,6 +329,24 @@ class Server:
         self.storage = Storage(self, wanted)
         info = self.roster.info
         info.jetstream, info.domain = True, wanted.domain
+
+    def use_jetstream(self) -> None:
+        """Have JetStream go by the options: start it, end it, or give it other limits."""
+        wanted = self.options.check_jetstream()
+        if self.storage is not None and wanted is not None:
+            self.storage.use_options(wanted)
+        elif self.storage is not None:
+            self.log.notice("Initiating JetStream Shutdown...")
+            self.storage.close()
+            self.storage = None
+            self.roster.info.jetstream = False
+            self.log.notice("JetStream Shutdown")
+        elif self.running:
+            try:
+                self._open_jetstream()
+            except StorageError as error:
+                self.log.warn(f"Can't start JetStream: {error}")
+        self.roster.info.refresh()
 
     @property
     def jetstream(self) -> JetStream | None:
