@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from natsd.base.surprise import tell
 from natsd.base.version import API_LEVEL
 from natsd.jetstream.commits import Commits
 from natsd.jetstream.consumer_create import restore_consumers
@@ -59,7 +60,7 @@ class JetStream:
         self.declined: dict[str, Home] = {}
         self.used = {"file": 0, "memory": 0}
         self.failed = ""
-        self._commits = {"memory": Commits(memory), "file": Commits(file)}
+        self._commits = {"memory": Commits(memory, log), "file": Commits(file, log)}
         self._found = file.streams()
         file.on_failed = self._on_failed
 
@@ -113,10 +114,9 @@ class JetStream:
 
     def decline(self, account: Account) -> None:
         """Tell an account that asks that it has no JetStream."""
-        if account.name not in self.declined:
-            self.disable(account)
-            home = self.declined[account.name] = Home(self, account, AccountLimits())
-            home.api.decline()
+        self.disable(account)
+        home = self.declined[account.name] = Home(self, account, AccountLimits())
+        home.api.decline()
 
     def disable(self, account: Account) -> None:
         """Take it away again; what is stored on disk stays, and comes back with it."""
@@ -171,7 +171,11 @@ class JetStream:
         for home in list(self.declined.values()):
             home.api.close()
         for home in list(self.homes.values()):
-            home.close()
+            try:
+                home.close()
+            except Exception as error:  # noqa: BLE001
+                # What is stored has to be written all the same.
+                tell(self.log, f"the end of JetStream of account {home.name}", error)
         self.homes.clear()
         self.declined.clear()
         for commits in self._commits.values():

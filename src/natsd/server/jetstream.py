@@ -15,6 +15,7 @@ from natsd.accounts.account import GLOBAL
 from natsd.base.clock import MS_NS
 from natsd.base.errors import StorageError
 from natsd.base.units import friendly_bytes, render_duration
+from natsd.base.version import API_LEVEL
 from natsd.jetstream.jetstream import JetStream
 from natsd.jetstream.limits import AccountLimits, ServerLimits
 from natsd.store.contract import StoreError
@@ -129,6 +130,7 @@ class Storage:
         log.notice(f'  Store Directory: "{options.store_dir}"')
         if options.domain:
             log.notice(f"  Domain:          {options.domain}")
+        log.notice(f"  API Level:       {API_LEVEL}")
         log.notice(f"  Promise:         {options.promise}")
         log.notice(f"  Sync time:       {render_duration(self.sync_ns)} on this disk")
         log.notice("-------------------------------------------")
