@@ -176,3 +176,31 @@ def test_nobody_spoke_when_the_server_publishes_or_somebody_broke_off(bench: Ben
     with pytest.raises(ValueError, match="out of order"):
         peer.says(b"SUB b 1\r\n")
     assert spoke == [None] and bench.road.speaker is None
+
+
+def test_what_a_local_handler_raises_is_told_and_costs_nobody_else_anything(bench: Bench) -> None:
+    def broken(batch: list[Any]) -> None:
+        raise KeyError("x")
+
+    taken: list[Any] = []
+    failed: list[tuple[bytes, str]] = []
+    bench.road.on_failed = lambda sub, error: failed.append((sub.subject, repr(error)))
+    for handler in (broken, taken.extend):
+        bench.sublist.insert(bench.kernel.Subscription(b"a", b"", None, None, handler))
+    peer = bench.peer()
+    bench.subscribe(peer, b"a")
+    bench.peer().says(b"PUB a 2\r\nhi\r\n")
+    assert failed == [(b"a", "KeyError('x')")]
+    assert taken == [(b"a", None, None, b"hi")]
+    assert peer.gets() == b"MSG a 1 2\r\nhi\r\n"
+
+
+def test_without_anybody_to_tell_it_goes_up(bench: Bench) -> None:
+    def broken(batch: list[Any]) -> None:
+        raise KeyError("x")
+
+    bench.sublist.insert(bench.kernel.Subscription(b"a", b"", None, None, broken))
+    bench.road.busy = True
+    bench.sublist.publish(b"a", None, None, b"")
+    with pytest.raises(KeyError):
+        bench.road.settle()

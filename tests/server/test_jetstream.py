@@ -13,18 +13,22 @@ import pytest
 
 import natsd
 from natsd.base.errors import OptionsError, StorageError
-from natsd.server.jetstream import friendly_bytes
+from natsd.base.units import friendly_bytes
 from natsd.server.jetstream_options import JetStreamOptions, as_jetstream
+from natsd.server.server import Server
 from natsd.store import FORM, Log
 from natsd.store.file import FileStore
 from tests.session.memory import Lines
 
 
-async def ask(server: natsd.Server, subject: str, body: object = None, *, count: int = 1) -> list[dict[str, Any]]:
+async def ask(
+    server: natsd.Server | Server, subject: str, body: object = None, *, count: int = 1, user: str = ""
+) -> list[dict[str, Any]]:
     reader, writer = await asyncio.open_connection(server.host, server.port)
     payload = b"" if body is None else json.dumps(body).encode()
     line = b"PUB %b in %d\r\n%b\r\n" % (subject.encode(), len(payload), payload)
-    writer.write(b'CONNECT {"verbose":false}\r\nSUB in 1\r\n' + line * count)
+    connect = {"verbose": False} | ({"user": user, "pass": "x"} if user else {})
+    writer.write(b"CONNECT %b\r\nSUB in 1\r\n" % json.dumps(connect).encode() + line * count)
     answers = []
     while len(answers) < count:
         words = (await reader.readline()).split()

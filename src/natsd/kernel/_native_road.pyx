@@ -54,6 +54,7 @@ cdef class Road:
         self.reserved_subjects = ()
         self.reserved_replies = ()
         self.on_work = None
+        self.on_failed = None  # (subscription, exception): what a local handler raised; None: it goes up
         self.clock = None  # () -> int, to date messages by
         self.trace = None
         self.busy = False
@@ -166,7 +167,12 @@ cdef class Road:
                 while self.handlers:
                     todo, self.handlers = self.handlers, []
                     for sub in todo:
-                        sub.run_batch()
+                        try:
+                            sub.run_batch()
+                        except Exception as error:
+                            if self.on_failed is None:
+                                raise
+                            self.on_failed(sub, error)
                 if self.ended:
                     todo, self.ended = self.ended, []
                     for owner, sub in todo:

@@ -44,6 +44,7 @@ class Road:
         "max_control_line",
         "max_payload",
         "max_pending",
+        "on_failed",
         "on_work",
         "out_bytes",
         "out_msgs",
@@ -69,6 +70,8 @@ class Road:
         self.reserved_replies: tuple[bytes, ...] = ()
         self.clock: Callable[[], int] | None = None  # to date messages by
         self.on_work: Callable[[], None] | None = None
+        # Told what a local handler raised; None: it goes up.
+        self.on_failed: Callable[[Subscription, Exception], None] | None = None
         self.trace: list[tuple[Any, bytes, bytes, bytes | None]] | None = None
         self.busy = False
         self.congested: list[Any] = []  # outbounds that are too full, and whatever else a producer should wait for
@@ -132,7 +135,12 @@ class Road:
                 while self._handlers:
                     handlers, self._handlers = self._handlers, []
                     for sub in handlers:
-                        sub.run_batch()
+                        try:
+                            sub.run_batch()
+                        except Exception as error:
+                            if self.on_failed is None:
+                                raise
+                            self.on_failed(sub, error)
                 ended, self._ended = self._ended, []
                 for owner, sub in ended:
                     owner.on_unsubscribed(sub)

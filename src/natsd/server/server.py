@@ -10,6 +10,8 @@ from natsd.accounts.border import Border
 from natsd.auth.credentials import Credentials
 from natsd.base.chance import SystemChance
 from natsd.base.clock import SECOND_NS, SystemClock, Timers, to_ns
+from natsd.base.errors import StorageError
+from natsd.base.surprise import tell
 from natsd.kernel import Road
 from natsd.keys.nkey import KEY_BYTES, render_public
 from natsd.net.alarm import Alarm
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from natsd.base.log import Log
     from natsd.base.tls_options import TlsOptions
     from natsd.jetstream.jetstream import JetStream
+    from natsd.kernel import Subscription
     from natsd.net.tls_connection import Buffers
     from natsd.net.tls_context import Security
     from natsd.server.apply import Surroundings
@@ -289,6 +292,7 @@ class Server:
             loop.call_soon(self._settle)
 
         self.road.on_work = settle_soon
+        self.road.on_failed = self._on_failed
         if self.system is not None:
             self.system.events.start()
         self._listener = Listener(loop, self.timers, log, sock, self._on_accept)
@@ -329,6 +333,24 @@ class Server:
         info = self.roster.info
         info.jetstream, info.domain = True, wanted.domain
 
+    def use_jetstream(self) -> None:
+        """Have JetStream go by the options: start it, end it, or give it other limits."""
+        wanted = self.options.check_jetstream()
+        if self.storage is not None and wanted is not None:
+            self.storage.use_options(wanted)
+        elif self.storage is not None:
+            self.log.notice("Initiating JetStream Shutdown...")
+            self.storage.close()
+            self.storage = None
+            self.roster.info.jetstream = False
+            self.log.notice("JetStream Shutdown")
+        elif self.running:
+            try:
+                self._open_jetstream()
+            except StorageError as error:
+                self.log.warn(f"Can't start JetStream: {error}")
+        self.roster.info.refresh()
+
     @property
     def jetstream(self) -> JetStream | None:
         """JetStream, None without it."""
@@ -368,6 +390,10 @@ class Server:
         for session in self.connections.values():
             if isinstance(session.wire, Connection):
                 session.wire.read_by(*self._ways_in(session))
+
+    def _on_failed(self, sub: Subscription, error: Exception) -> None:
+        """A service of the server's own could not deal with a batch of messages."""
+        tell(self.log, f"what takes {sub.subject.decode('utf-8', 'replace')}", error)
 
     def _settle(self) -> None:
         self.road.settle()
@@ -456,7 +482,10 @@ class Server:
         self.road.settle()
         if self.storage is not None:
             # What was taken is written and acknowledged while those who sent it are still there.
-            self.storage.close()
+            try:
+                self.storage.close()
+            except Exception as error:  # noqa: BLE001
+                tell(self.log, "the end of JetStream", error)
             self.road.settle()
         for session in list(self.roster.connections.values()):
             session.close(SERVER_SHUTDOWN)

@@ -47,7 +47,10 @@ class Disk:
         self._road, theirs = socket.socketpair()
         script = _sync_helper.__file__
         arguments = [sys.executable, "-I", "-S", script, str(theirs.fileno()), str(sync_interval_s)]
-        self._helper = subprocess.Popen(arguments, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)
+        # In a session of its own: what a terminal sends to the group of the server is not for it.
+        self._helper = subprocess.Popen(
+            arguments, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, start_new_session=True
+        )
         theirs.close()
         self._road.setblocking(True)
 
