@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,6 +21,12 @@ if TYPE_CHECKING:
     from natsd.kernel._plain_sublist import Sublist
 
 MASK = (1 << 64) - 1
+
+
+class Work(Protocol):
+    """What waits for the road to settle: a local subscription, or whatever else has a turn then."""
+
+    def run_batch(self) -> None: ...
 
 
 class Road:
@@ -76,7 +82,7 @@ class Road:
         self.seed = (seed & MASK) or 0x9E3779B97F4A7C15
         self._random = self.seed
         self._dirty: list[Outbound] = []
-        self._handlers: list[Subscription] = []
+        self._handlers: list[Work] = []
         self._ended: list[tuple[Any, Subscription]] = []
         self._troubled: list[Outbound] = []
         self._settling = False
@@ -106,6 +112,11 @@ class Road:
         self._handlers.append(sub)
         self._wake()
 
+    def add_work(self, work: Work) -> None:
+        """Have work.run_batch() called when the road settles, after the handlers whose batches wait by now."""
+        self._handlers.append(work)
+        self._wake()
+
     def add_troubled(self, outbound: Outbound) -> None:
         """Remember an outbound that went over max_pending."""
         self._troubled.append(outbound)
@@ -121,6 +132,18 @@ class Road:
             if len(self._dirty) + len(self._handlers) + len(self._troubled) + len(self._ended) == 1:
                 self.on_work()
 
+    def run_handlers(self) -> None:
+        """Run what waits by now; where one of them fails, the others still have their turn."""
+        todo, self._handlers = self._handlers, []
+        done = 0
+        try:
+            for sub in todo:
+                done += 1
+                sub.run_batch()
+        finally:
+            if done < len(todo):
+                self._handlers[:0] = todo[done:]
+
     def settle(self) -> None:
         """Run local handlers' batches, send every dirty outbound once, tell owners of trouble. Safe to nest."""
         if self._settling:
@@ -130,9 +153,7 @@ class Road:
         try:
             while self._handlers or self._dirty or self._troubled or self._ended:
                 while self._handlers:
-                    handlers, self._handlers = self._handlers, []
-                    for sub in handlers:
-                        sub.run_batch()
+                    self.run_handlers()
                 ended, self._ended = self._ended, []
                 for owner, sub in ended:
                     owner.on_unsubscribed(sub)

@@ -294,7 +294,7 @@ class Server:
             self.road.trace = []
 
         def settle_soon() -> None:
-            loop.call_soon(self._settle)
+            loop.call_soon(self.settle)
 
         self.road.on_work = settle_soon
         if self.system is not None:
@@ -369,7 +369,8 @@ class Server:
             if isinstance(session.wire, Connection):
                 session.wire.read_by(*self._ways_in(session))
 
-    def _settle(self) -> None:
+    def settle(self) -> None:
+        """Send what waits to be sent."""
         self.road.settle()
         if self.road.trace:
             self._write_trace()
