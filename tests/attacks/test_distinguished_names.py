@@ -56,7 +56,9 @@ def test_names_that_only_look_alike_are_two(user: str, subject: str) -> None:
     assert Owners([user]).find(wanted) == []
 
 
-@pytest.mark.parametrize("text", ["", "=", "=a", "CN", "CN=a,", "CN=a+", "CN=a\\", "CN=a\\2", "CN=a\\zz", ",CN=a", "+CN=a"])
+@pytest.mark.parametrize(
+    "text", ["", "=", "=a", "CN", "CN=a,", "CN=a+", "CN=a\\", "CN=a\\2", "CN=a\\zz", ",CN=a", "+CN=a"]
+)
 def test_what_is_no_name_is_nobodys(text: str) -> None:
     assert parse_name(text) is None
     assert Owners([text, "CN=a"]).find([frozenset({("CN", "b")})]) == []

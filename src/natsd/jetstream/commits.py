@@ -36,8 +36,11 @@ class Commits:
 
     def after(self, callback: Callable[[], None]) -> None:
         """Have `callback` called when everything that was handed to the store so far is safe; at once if it is."""
-        self._queue.append((self.store.position, callback))
-        if not self._running:
+        store, queue = self.store, self._queue
+        position = store.position
+        queue.append((position, callback))
+        # What waits in front of it waits for less: with nothing due the queue need not be looked through.
+        if not self._running and (queue[0][0] <= store.durable or self._visible):
             self.run()
 
     def show(self, stream: Stream) -> None:

@@ -92,7 +92,10 @@ class Storage:
             self.jetstream.close()
             raise StorageError(f"Can't start JetStream: Error enabling jetstream on configured accounts: {trouble}")
         self._tell_recovery(started)
-        self._loop.add_reader(self._file.fileno(), self._file.settle)
+        self._file.postpone = server.road.add_work
+        self._road = server.road
+        self._settle_road = server.settle
+        self._loop.add_reader(self._file.fileno(), self._on_disk)
 
     def follow_accounts(self) -> None:
         """The accounts of the server have changed: serve those that there are now."""
@@ -150,6 +153,16 @@ class Storage:
         if streams:
             took = (time.monotonic_ns() - started) // MS_NS * MS_NS
             log.notice(f"  Recovered {streams} streams in {render_duration(took)}")
+
+    def _on_disk(self) -> None:
+        """The disk has come further: answer whoever waits for it, all in this turn."""
+        road = self._road
+        road.busy = True  # nobody need be woken for what is settled below
+        try:
+            self._file.settle()
+        finally:
+            road.busy = False
+            self._settle_road()
 
     def close(self) -> None:
         """Write everything; then nothing is served any more."""

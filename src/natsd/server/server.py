@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from natsd.base.log import Log
     from natsd.base.tls_options import TlsOptions
     from natsd.jetstream.jetstream import JetStream
-    from natsd.kernel import Subscription
     from natsd.net.tls_connection import Buffers
     from natsd.net.tls_context import Security
     from natsd.server.apply import Surroundings
@@ -289,7 +288,7 @@ class Server:
             self.road.trace = []
 
         def settle_soon() -> None:
-            loop.call_soon(self._settle)
+            loop.call_soon(self.settle)
 
         self.road.on_work = settle_soon
         self.road.on_failed = self._on_failed
@@ -391,11 +390,14 @@ class Server:
             if isinstance(session.wire, Connection):
                 session.wire.read_by(*self._ways_in(session))
 
-    def _on_failed(self, sub: Subscription, error: Exception) -> None:
+    def _on_failed(self, work: object, error: Exception) -> None:
         """A service of the server's own could not deal with a batch of messages."""
-        tell(self.log, f"what takes {sub.subject.decode('utf-8', 'replace')}", error)
+        subject: bytes | None = getattr(work, "subject", None)
+        what = type(work).__name__ if subject is None else f"what takes {subject.decode('utf-8', 'replace')}"
+        tell(self.log, what, error)
 
-    def _settle(self) -> None:
+    def settle(self) -> None:
+        """Send what waits to be sent."""
         self.road.settle()
         if self.road.trace:
             self._write_trace()

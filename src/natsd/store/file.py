@@ -65,7 +65,7 @@ class FileStream(FileIndex):
         store = self._store_
         store.check()
         store.log.append(kind, self.number, seq, 0, subject, header, payload)
-        store.log.kick()
+        store.hand_over()
 
     def set_limits(self, limits: Limits) -> None:
         if limits == self.limits:
@@ -76,7 +76,8 @@ class FileStream(FileIndex):
 
     def append(self, batch: list[Published], time_ns: int, start: int = 0) -> int:
         store = self._store_
-        store.check()
+        if store.failure:
+            store.check()
         try:
             return super().append(batch, time_ns, start)
         finally:
@@ -173,6 +174,8 @@ class FileStore:
 
     sync_interval_s: 0 acknowledges after a sync, else after a write, with a sync that often. damage: what could not be
     read at opening; everything else is there. read_only: look at it, whoever else has it, and change nothing.
+    postpone: called with the store where something was appended, it has `run_batch` called before long; so what one
+    turn of the loop appends to many streams is written and synced at once. None: nothing waits.
     """
 
     def __init__(
@@ -194,6 +197,8 @@ class FileStore:
         self.on_relieved: Callable[[], None] | None = None
         self._was_congested = False
         self.failure = ""
+        self.postpone: Callable[[FileStore], None] | None = None
+        self._postponed = False
         self.damage: list[Damage] = []
         self._durable = 0
         self._closed = False
@@ -245,12 +250,25 @@ class FileStore:
         return self.log.unwritten > self.most_unsynced and not self.failure
 
     def hand_over(self) -> None:
-        """Give the disk what was appended. `on_congested` is called each time while there is too much of it."""
-        self.log.kick()
+        """Give the disk what was appended, now or at the end of this turn.
+
+        `on_congested` is called each time while there is too much of it.
+        """
+        if self.postpone is None:
+            self.log.kick()
+        elif not self._postponed:
+            self._postponed = True
+            self.postpone(self)
         if self.log.unwritten > self.most_unsynced and not self.failure:
             self._was_congested = True
             if self.on_congested is not None:
                 self.on_congested()
+
+    def run_batch(self) -> None:
+        """Give what this turn appended to the disk."""
+        self._postponed = False
+        if not self._closed:
+            self.log.kick()
 
     def settle(self) -> None:
         """See how far the disk has come, and tell of it."""
