@@ -2,7 +2,7 @@
 
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
-cdef struct Fixed:  # the first 40 bytes of a record, see `records`
+cdef packed struct Fixed:  # the first 40 bytes of a record, see `records`; records lie anywhere
     uint32_t crc
     uint32_t length
     uint8_t kind

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from natsd.store.file import FileStore, FileStream
 
 CHECKPOINTS = ("checkpoint", "checkpoint-copy")
-MESSAGES_AT_ONCE = 1 << 17
+MESSAGES_AT_ONCE = 1 << 15
 RECORDS_AT_ONCE = 512
 
 
