@@ -263,7 +263,8 @@ class LazyGroup(click.Group):
         if not ctx.resilient_parsing and not name.startswith("-") and self.get_command(ctx, name) is None:
             from difflib import get_close_matches
 
-            close = get_close_matches(name, self._table, 1)
+            known = [word for key, row in self._table.items() for word in (key, *row[2])]
+            close = get_close_matches(name, known, 1)
             ctx.fail(f'unknown command "{name}"' + (f', did you mean "{close[0]}"?' if close else ""))
         return super().resolve_command(ctx, args)
 
