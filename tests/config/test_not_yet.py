@@ -18,7 +18,6 @@ ASKING = {
     "authorization.proxy_required": "authorization {user: a, password: b, proxy_required: true}",
     "authorization.password.$2": "authorization {user: a, password: $2a$10$xyz}",
     "authorization.token.$2": "authorization {token: $2a$10$xyz}",
-    "accounts.jetstream": "accounts {A {jetstream: enabled}}",
     "no_auth_user": "authorization {users: [{user: a}]}, no_auth_user: a",
     "tls": "tls {timeout: 1}",
     "allow_non_tls": "allow_non_tls: true",

@@ -19,14 +19,16 @@ VARYING = {"server_id", "id", "timestamp", "_nats.ver", "_nats.level", "level", 
 class Asker:
     """One connection."""
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, port: int, user: str = "", inbox: str = "_INBOX") -> None:
         self._socket = socket.create_connection((host, port), timeout=4)
         self._data = b""
         self._count = 0
+        self._inbox = inbox
         self._read_line()
         self._socket.sendall(
-            b'CONNECT {"verbose":false,"pedantic":false,"headers":true,"no_responders":true,"protocol":1}\r\n'
-            b"SUB _INBOX.> 1\r\nPING\r\n"
+            b'CONNECT {"verbose":false,"pedantic":false,"headers":true,"no_responders":true,"protocol":1'
+            b"%b}\r\nSUB %b.> 1\r\nPING\r\n"
+            % (b',"user":"%b","pass":"x"' % user.encode() if user else b"", inbox.encode())
         )
         self._until_pong()
 
@@ -49,7 +51,7 @@ class Asker:
     def ask(self, subject: str, payload: bytes = b"", header: bytes | None = None) -> Reply:
         """The one reply to a request."""
         self._count += 1
-        inbox = f"_INBOX.{self._count}"
+        inbox = f"{self._inbox}.{self._count}"
         self.publish(subject, payload, header, inbox)
         while True:
             reply = self.next()
@@ -59,7 +61,7 @@ class Asker:
     def ask_many(self, subject: str, payload: bytes = b"", header: bytes | None = None) -> list[Reply]:
         """All replies up to one without a payload."""
         self._count += 1
-        inbox = f"_INBOX.{self._count}"
+        inbox = f"{self._inbox}.{self._count}"
         self.publish(subject, payload, header, inbox)
         replies = []
         while True:
@@ -71,16 +73,25 @@ class Asker:
 
     def next(self) -> Reply:
         """The next message. Raises TimeoutError."""
+        subject, _, header, payload = self._next()
+        return subject, header, payload
+
+    def next_with_reply(self) -> tuple[str, str, bytes]:
+        """The next message: subject, reply subject (empty for none), payload. Raises TimeoutError."""
+        subject, reply, _, payload = self._next()
+        return subject, reply, payload
+
+    def _next(self) -> tuple[str, str, bytes | None, bytes]:
         while True:
             words = self._read_line().split()
             if words[0] == b"MSG":
                 size = int(words[-1])
                 payload = self._read(size + 2)[:-2]
-                return words[1].decode(), None, payload
+                return words[1].decode(), words[3].decode() if len(words) == 5 else "", None, payload
             if words[0] == b"HMSG":
                 head, size = int(words[-2]), int(words[-1])
                 data = self._read(size + 2)[:-2]
-                return words[1].decode(), data[:head], data[head:]
+                return words[1].decode(), words[3].decode() if len(words) == 6 else "", data[:head], data[head:]
             if words[0] == b"-ERR":
                 raise AssertionError(words)
 

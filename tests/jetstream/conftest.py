@@ -18,10 +18,16 @@ class WithJetStream:
         self._folder = folder
         self._count = 0
 
-    def start(self, form: str) -> ServerProcess:
+    def start(self, form: str, config: str = "") -> ServerProcess:
+        """config: the text of a configuration file beside the flags."""
         self._count += 1
         store = self._folder / str(self._count)
-        return self._servers.start(form, ["-js", "-sd", str(store)], {}, fresh=True)
+        flags = ["-js", "-sd", str(store)]
+        if config:
+            file = self._folder / f"{self._count}.conf"
+            file.write_text(config)
+            flags += ["-c", str(file)]
+        return self._servers.start(form, flags, {}, fresh=True)
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from natsd.jetstream.commits import Commits
+from tests.session.memory import Lines
 
 
 class FakeStore:
@@ -26,7 +27,7 @@ class FakeStream:
 
 def make() -> tuple[FakeStore, Any, list[str]]:
     store = FakeStore()
-    commits: Any = Commits(store)
+    commits: Any = Commits(store, Lines())
     return store, commits, []
 
 
@@ -66,3 +67,15 @@ def test_a_call_may_make_another() -> None:
     _, commits, told = make()
     commits.after(lambda: (told.append("a"), commits.after(lambda: told.append("b"))))
     assert told == ["a", "b"]
+
+
+def test_what_fails_does_not_hold_up_what_waits_behind_it() -> None:
+    store, log, told = FakeStore(), Lines(), []
+    commits: Any = Commits(store, log)  # type: ignore[arg-type]
+    store.position = 1
+    commits.after(lambda: told[5])
+    commits.after(lambda: told.append("second"))
+    store.durable = 1
+    commits.run()
+    assert told == ["second"]
+    assert log.lines[0].startswith("ERR Unexpected error in JetStream after a write: IndexError: list index")

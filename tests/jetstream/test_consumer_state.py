@@ -95,3 +95,18 @@ def test_many_records_become_a_checkpoint() -> None:
 def test_what_is_no_record_is_refused(record: bytes) -> None:
     with pytest.raises(ValueError, match=r".+"):
         ConsumerState(True).apply(record)
+
+
+def test_the_floor_is_found_again_after_many_were_acknowledged_behind_a_pending_one() -> None:
+    state = ConsumerState(True)
+    state.start(1)
+    state.deliver([1])
+    for first in range(2, 10_002, 500):
+        state.deliver(list(range(first, first + 500)))
+        state.ack(list(range(first, first + 500)))
+    assert (state.floor_seq, state.floor_stream) == (0, 0)
+    state.deliver([20_000, 20_001])
+    state.ack([1])
+    assert (state.floor_seq, state.floor_stream) == (10_001, 19_999)
+    assert state.ack_upto(10_003, 20_001) == [20_000, 20_001]
+    assert (state.floor_seq, state.floor_stream) == (10_003, 20_001)

@@ -176,3 +176,70 @@ def test_nobody_spoke_when_the_server_publishes_or_somebody_broke_off(bench: Ben
     with pytest.raises(ValueError, match="out of order"):
         peer.says(b"SUB b 1\r\n")
     assert spoke == [None] and bench.road.speaker is None
+
+
+def test_what_a_local_handler_raises_is_told_and_costs_nobody_else_anything(bench: Bench) -> None:
+    def broken(batch: list[Any]) -> None:
+        raise KeyError("x")
+
+    taken: list[Any] = []
+    failed: list[tuple[bytes, str]] = []
+    bench.road.on_failed = lambda sub, error: failed.append((sub.subject, repr(error)))
+    for handler in (broken, taken.extend):
+        bench.sublist.insert(bench.kernel.Subscription(b"a", b"", None, None, handler))
+    peer = bench.peer()
+    bench.subscribe(peer, b"a")
+    bench.peer().says(b"PUB a 2\r\nhi\r\n")
+    assert failed == [(b"a", "KeyError('x')")]
+    assert taken == [(b"a", None, None, b"hi")]
+    assert peer.gets() == b"MSG a 1 2\r\nhi\r\n"
+
+
+def test_without_anybody_to_tell_it_goes_up(bench: Bench) -> None:
+    def broken(batch: list[Any]) -> None:
+        raise KeyError("x")
+
+    bench.sublist.insert(bench.kernel.Subscription(b"a", b"", None, None, broken))
+    bench.road.busy = True
+    bench.sublist.publish(b"a", None, None, b"")
+    with pytest.raises(KeyError):
+        bench.road.settle()
+
+def test_work_of_others_has_its_turn_after_the_handlers_that_wait(bench: Bench) -> None:
+    order: list[str] = []
+
+    class Work:
+        def run_batch(self) -> None:
+            order.append("work")
+
+    work = Work()
+
+    def take(batch: list[Any]) -> None:
+        bench.road.add_work(work)
+        order.append(batch[0][0].decode())
+
+    for subject in (b"a", b"b"):
+        bench.sublist.insert(bench.kernel.Subscription(subject, b"1", None, None, take))
+    bench.sublist.publish(b"a", None, None, b"")
+    bench.sublist.publish(b"b", None, None, b"")
+    bench.road.settle()
+    assert order == ["a", "b", "work", "work"]
+
+
+def test_handlers_keep_their_batches_where_another_one_fails(bench: Bench) -> None:
+    heard: list[bytes] = []
+
+    def take(batch: list[Any]) -> None:
+        heard.extend(message[0] for message in batch)
+        if batch[0][0] == b"a":
+            raise ValueError("no")
+
+    for subject in (b"a", b"b"):
+        bench.sublist.insert(bench.kernel.Subscription(subject, b"1", None, None, take))
+        bench.sublist.publish(subject, None, None, b"")
+    with pytest.raises(ValueError, match="no"):
+        bench.road.settle()
+    bench.road.settle()
+    bench.sublist.publish(b"b", None, None, b"")
+    bench.road.settle()
+    assert heard == [b"a", b"b", b"b"]

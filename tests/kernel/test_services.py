@@ -63,6 +63,30 @@ def test_what_is_no_message_is_not_acknowledged(bench: Any) -> None:
     bench.sublist.publish_acks([], 0, 5, b"", 1, b"")
 
 
+def test_plain_acknowledgements_are_gathered_up_to_the_first_message_that_is_none(bench: Any) -> None:
+    def acks(*tails: bytes, payload: bytes = b"", reply: bytes | None = None) -> list[Any]:
+        return [(ACK + tail, reply, None, payload) for tail in tails]
+
+    batch = acks(b"1.7.1.5.0", b"1.0.1.5.0", b"1.9.1.5.0", b"2.3.1", b"1.8.", payload=b"+ACK")
+    batch += acks(b"1.4.2.5.0", payload=b"+OK", reply=b"inbox.a") + acks(b"1.9.2.5.0", reply=b"inbox.b")
+    seqs: list[int] = []
+    replies: list[bytes] = []
+    assert bench.sublist.plain_acks(batch, 0, ACK, 8, seqs, replies) == len(batch)
+    assert (seqs, replies) == ([7, 3, 8, 4], [b"inbox.a"])
+    assert bench.sublist.plain_acks(batch, 6, ACK, 9, seqs, replies) == len(batch)
+    assert (seqs[4:], replies[1:]) == ([9], [b"inbox.b"])
+    assert bench.sublist.plain_acks(batch, 7, ACK, 9, seqs, replies) == len(batch)
+    others = [*acks(b"1.5.1.5.0", payload=b"-NAK"), *acks(b"", b"1", b"1.5", b"1.x.1", b"1..1", b"1.+5.1", b"1.-5.1")]
+    others += [
+        *acks(b"1.1234567890123456789.1", b"1.12345678901234567890123.1"),
+        (b"$JS.ACK.S.D.1.5.1.5.0", None, None, b""),
+    ]
+    for other in others:
+        assert bench.sublist.plain_acks([*acks(b"1.5.1"), other], 0, ACK, 9, [], []) == 1
+    with pytest.raises(ValueError, match="no place -1"):
+        bench.sublist.plain_acks(batch, -1, ACK, 9, seqs, replies)
+
+
 def test_a_message_is_delivered_under_another_subject(bench: Any) -> None:
     peer, plain, member = bench.peer(), bench.peer(), bench.peer()
     heard: list[Any] = []

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from natsd.monitor.healthz import healthz
-from natsd.monitor.jsz import jsz
+from natsd.monitor.jsz import account_jsz, jetstream_stats, jsz
+from natsd.monitor.metrics import metrics
 from natsd.monitor.query import BadQuery, Query
 from natsd.monitor.varz import varz
 from natsd.server.jetstream_options import JetStreamOptions
@@ -127,3 +128,32 @@ def test_a_failed_disk_is_no_health(server: FakeServer) -> None:
     status, answer = healthz(server, Query({"details": "1"}))
     assert (status, answer["status"]) == (404, "error")
     assert healthz(server, Query({"js-server-only": "1"}))[0] == 200
+
+
+def test_the_account_alone_is_what_is_told_of_an_account(server: FakeServer) -> None:
+    home = server.storage.jetstream.homes["$G"]
+    found = account_jsz(home, Query({"consumers": "1"}))
+    assert found["name"] == "$G"
+    assert found["stream_detail"][0]["consumer_detail"][0]["name"] == "C"
+    assert "stream_detail" not in account_jsz(home, Query())
+
+
+def test_statsz_has_figures_and_configuration_but_no_path(server: FakeServer) -> None:
+    found = jetstream_stats(server.storage)
+    assert (found["config"]["max_memory"], found["stats"]["accounts"]) == (1 << 30, 1)
+    assert "store_dir" not in found["config"]
+
+
+def test_metrics_tell_of_accounts_streams_and_consumers(server: FakeServer) -> None:
+    lines = "".join(metrics(server, {})).splitlines()
+    found = {line.split("{")[0]: line for line in lines if line.startswith("jetstream_")}
+    for name, value in {
+        "jetstream_account_storage_used": 33,
+        "jetstream_stream_total_messages": 1,
+        "jetstream_stream_subject_count": 1,
+        "jetstream_consumer_num_pending": 1,
+        "jetstream_consumer_ack_floor_stream_seq": 0,
+    }.items():
+        assert float(found[name].split()[-1]) == value, found[name]
+    assert 'stream_name="S"' in found["jetstream_consumer_num_pending"]
+    assert 'consumer_name="C"' in found["jetstream_consumer_num_pending"]

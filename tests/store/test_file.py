@@ -40,6 +40,27 @@ def test_durable_reaches_the_position_and_is_told(tmp_path: Path) -> None:
     store.close()
 
 
+def test_what_a_turn_appends_can_be_given_to_the_disk_at_its_end(tmp_path: Path) -> None:
+    store = FileStore(tmp_path)
+    asked: list[FileStore] = []
+    store.postpone = asked.append
+    first, second = store.create("a", b"", Limits()), store.create("b", b"", Limits())
+    first.append([(b"s", None, None, b"one")], 1)
+    second.append([(b"s", None, None, b"two")], 1)
+    assert asked == [store]
+    before = store.durable
+    store.run_batch()
+    assert store.wait()
+    assert store.durable == store.position > before
+    first.append([(b"s", None, None, b"three")], 1)
+    assert asked == [store, store]
+    store.close()
+    store.run_batch()
+    again = FileStore(tmp_path)
+    assert {key: stream.state.msgs for key, (_, stream) in again.streams().items()} == {"a": 2, "b": 1}
+    again.close()
+
+
 def test_a_directory_has_one_store_at_a_time(tmp_path: Path) -> None:
     store = FileStore(tmp_path)
     with pytest.raises(StoreError, match="in use"):

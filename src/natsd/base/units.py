@@ -83,3 +83,15 @@ def _decimal(value: int, unit: int) -> str:
     if not rest:
         return str(whole)
     return f"{whole}.{str(rest).zfill(len(str(unit)) - 1).rstrip('0')}"
+
+
+def friendly_bytes(size: int) -> str:
+    """A size as the Go server writes it: `1.50 GB`."""
+    if size < 1024:
+        return f"{size} B"
+    value = float(size)
+    for unit in "KMGTPE":
+        value /= 1024
+        if value < 1024:
+            return f"{value:.2f} {unit}B"
+    return f"{value:.2f} EB"

@@ -16,7 +16,6 @@ NOT_YET = (
     # Key in a file, attribute of Options (empty: there is none), what it is.
     ("authorization.auth_callout", "auth_callout", "authorization callout"),
     ("authorization.proxy_required", "proxy_required", "trusted proxies"),
-    ("accounts.jetstream", "", "JetStream"),
     ("ocsp", "", "OCSP"),
     ("ocsp_cache", "", "OCSP"),
     ("default_sentinel", "", "authorization callout"),

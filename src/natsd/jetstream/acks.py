@@ -63,7 +63,15 @@ class Acks:
         last = 0  # what it has delivered
         seqs: list[int] = []
         replies: list[bytes] = []
-        for subject, reply, _, payload in batch:
+        plain_acks = self._home.sublist.plain_acks
+        at, size = 0, len(batch)
+        while at < size:
+            if plainly and consumer is not None:
+                at = plain_acks(batch, at, consumer.ack_prefix, last, seqs, replies)
+                if at >= size:
+                    break
+            subject, reply, _, payload = batch[at]
+            at += 1
             parts = subject.split(b".", 6)
             if len(parts) < 7:
                 self.nobody(reply)

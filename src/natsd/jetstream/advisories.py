@@ -74,5 +74,3 @@ class Advisories:
             event["request"] = request.payload.decode("utf-8", "replace")
         event["response"] = response.decode("utf-8", "replace")
         self.publish("API", "api_audit", event)
-
-

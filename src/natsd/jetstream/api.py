@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from natsd.accounts.permissions import covers
+from natsd.base.surprise import tell
 from natsd.jetstream.errors import ApiError
 from natsd.jetstream.headers import asks_for_more
 from natsd.jetstream.request import TYPE_PREFIX, ApiRequest, Route
 from natsd.kernel import Subscription
+from natsd.subjects.valid import tokens
 
 if TYPE_CHECKING:
     from natsd.jetstream.home import Home
@@ -28,10 +31,10 @@ PAGE: dict[str, Any] = {"total": 0, "offset": 0, "limit": 0}
 
 def _find_routes() -> dict[tuple[str, ...], list[Route]]:
     """By the words in front of the wildcards."""
-    from natsd.jetstream import cluster_api, message_api, snapshot_api, stream_api
+    from natsd.jetstream import cluster_api, message_api, snapshot_api, sql_api, stream_api
 
     table: dict[tuple[str, ...], list[Route]] = {}
-    rooms = [stream_api, message_api, snapshot_api, cluster_api]
+    rooms = [stream_api, message_api, snapshot_api, cluster_api, sql_api]
     try:
         from natsd.jetstream import consumer_api
     except ImportError:
@@ -70,16 +73,23 @@ class Api:
                 self._subs.append(sub)
 
     def decline(self) -> None:
-        """Answer INFO, and nothing else, by saying that this account has no JetStream."""
-        sub = Subscription(API + b"INFO", b"", handler=self._say_no)
-        self._home.sublist.insert(sub)
-        self._subs.append(sub)
+        """Answer by saying that this account has no JetStream, but for what it imports from one that has."""
+        imported = [tokens(service.to) for service in self._home.account.service_imports.values()]
+        for room in ROOMS:
+            wanted = tokens(API + room)
+            if not any(covers(subject, wanted) for subject in imported):
+                sub = Subscription(API + room, b"", handler=self._say_no)
+                if self._subs:
+                    sub.lead = self._subs[0]
+                self._home.sublist.insert(sub)
+                self._subs.append(sub)
 
     def _say_no(self, batch: list[Message]) -> None:
         for subject, reply, header, payload in batch:
-            route = Route("INFO", lambda request: None, "account_info_response")
-            request = ApiRequest(self._home, subject, [], reply, header, payload, route)
-            self.refuse(request, ApiError("NOT_ENABLED_FOR_ACCOUNT"))
+            route, names = self._find(subject[len(API) :].decode("utf-8", "replace").split("."))
+            if route is not None:
+                request = ApiRequest(self._home, subject, names, reply, header, payload, route)
+                self.refuse(request, ApiError("NOT_ENABLED_FOR_ACCOUNT"))
 
     def close(self) -> None:
         """Subscribe no more."""
@@ -95,12 +105,12 @@ class Api:
     def _take(self, subject: bytes, reply: bytes | None, header: bytes | None, payload: bytes) -> None:
         prefix = API if subject.startswith(API) else self._prefixes[-1]
         parts = subject[len(prefix) :].decode("utf-8", "replace").split(".")
-        route, tokens = self._find(parts)
+        route, names = self._find(parts)
         home = self._home
         if route is None:
             home.log.debug(f"{home.name}: nobody answers the request {subject!r}")
             return
-        request = ApiRequest(home, subject, tokens, reply, header, payload, route)
+        request = ApiRequest(home, subject, names, reply, header, payload, route)
         if header is not None and asks_for_more(header, home.jetstream.api_level):
             self.refuse(request, ApiError("REQUIRED_API_LEVEL"))
             return
@@ -109,16 +119,21 @@ class Api:
         except ApiError as error:
             self.refuse(request, error)
             return
+        except Exception as error:  # noqa: BLE001
+            # A mistake of ours must not cost the other requests of this read their answers.
+            tell(home.log, f"the request {subject.decode('utf-8', 'replace')}", error)
+            self.refuse(request, ApiError("STREAM_GENERAL_ERROR", err="internal error, see the log of the server"))
+            return
         if answer is not None:
             self.answer(request, answer)
 
     def _find(self, parts: list[str]) -> tuple[Route | None, list[str]]:
         for n in range(min(len(parts), 3), 0, -1):
             for route in self._routes.get(tuple(parts[:n]), ()):
-                tokens = parts[n:]
+                names = parts[n:]
                 wanted = route.pattern.split(".")[n:]
-                if len(wanted) == len(tokens) or (wanted and wanted[-1] == ">" and len(tokens) >= len(wanted)):
-                    return route, tokens
+                if len(wanted) == len(names) or (wanted and wanted[-1] == ">" and len(names) >= len(wanted)):
+                    return route, names
         return None, []
 
     def answer(self, request: ApiRequest, reply: dict[str, Any]) -> None:

@@ -8,20 +8,24 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
+from natsd.base.surprise import tell
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from natsd.base.log import Log
     from natsd.jetstream.stream import Stream
     from natsd.store.contract import Store
 
 
 class Commits:
-    """The queue of one store."""
+    """The queue of one store. What one of those that wait fails at does not hold up the others."""
 
-    __slots__ = ("_queue", "_running", "_visible", "store")
+    __slots__ = ("_log", "_queue", "_running", "_visible", "store")
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, log: Log) -> None:
         self.store = store
+        self._log = log
         self._queue: deque[tuple[int, Callable[[], None]]] = deque()
         self._visible: dict[Stream, None] = {}
         self._running = False
@@ -32,8 +36,11 @@ class Commits:
 
     def after(self, callback: Callable[[], None]) -> None:
         """Have `callback` called when everything that was handed to the store so far is safe; at once if it is."""
-        self._queue.append((self.store.position, callback))
-        if not self._running:
+        store, queue = self.store, self._queue
+        position = store.position
+        queue.append((position, callback))
+        # What waits in front of it waits for less: with nothing due the queue need not be looked through.
+        if not self._running and (queue[0][0] <= store.durable or self._visible):
             self.run()
 
     def show(self, stream: Stream) -> None:
@@ -51,11 +58,18 @@ class Commits:
         try:
             while queue or self._visible:
                 while queue and queue[0][0] <= self.store.durable:
-                    queue.popleft()[1]()
+                    callback = queue.popleft()[1]
+                    try:
+                        callback()
+                    except Exception as error:  # noqa: BLE001
+                        tell(self._log, "JetStream after a write", error)
                 if not self._visible:
                     break
                 visible, self._visible = self._visible, {}
                 for stream in visible:
-                    stream.tell_consumers()
+                    try:
+                        stream.tell_consumers()
+                    except Exception as error:  # noqa: BLE001
+                        tell(self._log, f"the consumers of stream '{stream.home.name} > {stream.name}'", error)
         finally:
             self._running = False

@@ -494,7 +494,8 @@ class Consumer:
             self._wait_timer = self.home.timers.schedule(max(due - now, 0), self._on_wait)
 
     def _on_wait(self) -> None:
-        self.sweep(ended=not self.delivery.full)
+        # As in the Go server, by the clock those that do not wait end also where acknowledgements are what is missing.
+        self.sweep(ended=True)
         self._attend()
 
     def heartbeat(self) -> bytes:

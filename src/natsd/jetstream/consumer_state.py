@@ -5,12 +5,15 @@ Rules:
    message that is delivered again keeps its first consumer sequence.
 2. The acknowledgement floor lies just below the first pending message; where nothing is pending, at what was delivered
    last. It moves only when the first pending one goes.
-3. Every change is noted as one small record. The last checkpoint and the records behind it, applied in order, give the
+3. `_order` holds the pending sequences in their order, and some that are pending no more: a dictionary that lost its
+   first entries one by one is slow to say what its first one is.
+4. Every change is noted as one small record. The last checkpoint and the records behind it, applied in order, give the
    same state: that is what a store keeps.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Any
 
 import msgspec
@@ -37,6 +40,7 @@ class ConsumerState:
     __slots__ = (
         "_bytes",
         "_checkpoint_bytes",
+        "_order",
         "changes",
         "delivered_seq",
         "delivered_stream",
@@ -56,6 +60,7 @@ class ConsumerState:
         self.pending: dict[int, int] = {}
         self.redelivered: dict[int, int] = {}
         self.changes: list[list[Any]] = []
+        self._order: deque[int] = deque()
         self._bytes = 0
         self._checkpoint_bytes = 0
 
@@ -64,6 +69,7 @@ class ConsumerState:
         self.delivered_seq = self.floor_seq = 0
         self.delivered_stream = self.floor_stream = max(seq - 1, 0)
         self.pending.clear()
+        self._order.clear()
         self.redelivered.clear()
         self.note_all()
 
@@ -83,6 +89,9 @@ class ConsumerState:
         self.delivered_stream = max(self.delivered_stream, seqs[-1])
         if self.tracks:
             self.pending.update(zip(seqs, range(first, first + len(seqs)), strict=True))
+            self._order.extend(seqs)
+            if len(self._order) > 2 * len(self.pending) + 1024:
+                self._order = deque(self.pending)
         else:
             self.floor_seq, self.floor_stream = self.delivered_seq, self.delivered_stream
 
@@ -126,12 +135,11 @@ class ConsumerState:
 
     def _ack_upto(self, consumer_seq: int, seq: int) -> list[int]:
         done = []
-        for pending in self.pending:
-            if pending > seq:
-                break
-            done.append(pending)
-        for pending in done:
-            del self.pending[pending]
+        order = self._order
+        while order and order[0] <= seq:
+            pending = order.popleft()
+            if self.pending.pop(pending, 0):
+                done.append(pending)
         if self.redelivered:
             for again in [again for again in self.redelivered if again <= seq]:
                 del self.redelivered[again]
@@ -150,10 +158,14 @@ class ConsumerState:
 
     def raise_floor(self) -> None:
         """Have the floor follow what is pending."""
-        for seq, consumer_seq in self.pending.items():
-            if consumer_seq - 1 != self.floor_seq:
-                self.floor_seq, self.floor_stream = consumer_seq - 1, seq - 1
-            return
+        order, pending = self._order, self.pending
+        while order:
+            consumer_seq = pending.get(order[0], 0)
+            if consumer_seq:
+                if consumer_seq - 1 != self.floor_seq:
+                    self.floor_seq, self.floor_stream = consumer_seq - 1, order[0] - 1
+                return
+            order.popleft()
         self.floor_seq, self.floor_stream = self.delivered_seq, self.delivered_stream
 
     def deliveries(self, seq: int) -> int:
@@ -218,6 +230,7 @@ class ConsumerState:
         elif kind == CHECKPOINT:
             self.delivered_seq, self.delivered_stream, self.floor_seq, self.floor_stream = change[1:5]
             self.pending = dict(zip(change[5], change[6], strict=True))
+            self._order = deque(self.pending)
             self.redelivered = dict(zip(change[7], change[8], strict=True))
         else:
             raise ValueError(f"unknown change {kind!r}")

@@ -97,6 +97,10 @@ class Home:
         self.consumers.close()
         for stream in list(self.streams.values()):
             stream.close()
+            self.on_config(stream.config, None)
+            self.use(stream.config.storage, -stream.counted_bytes)
+            stream.counted_bytes = 0
+            stream.store.on_removed = stream.store.on_purged = None
         self.streams.clear()
 
     def key_of(self, stream: str) -> str:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from natsd.base.surprise import tell
 from natsd.base.version import API_LEVEL
 from natsd.jetstream.commits import Commits
 from natsd.jetstream.consumer_create import restore_consumers
+from natsd.jetstream.errors import ApiError
 from natsd.jetstream.home import Home
 from natsd.jetstream.limits import AccountLimits, ServerLimits
+from natsd.jetstream.sql_api import SqlQueue
 from natsd.jetstream.stream import Stream
 from natsd.jetstream.stream_check import dynamic_metadata
 from natsd.jetstream.stream_config import is_unfinished, load_config
@@ -18,12 +21,14 @@ if TYPE_CHECKING:
     from natsd.base.chance import Chance
     from natsd.base.clock import Clock, Timers
     from natsd.base.log import Log
+    from natsd.jetstream.sql_query import Workers
     from natsd.store.contract import Store
 
 
 class JetStream:
     """All of it. `memory` and `file` are open stores; `enable` gives it to an account.
 
+    workers: who starts processes for SQL. declined: accounts that are told that they have none.
     used: bytes by kind of storage over all accounts. failed: why nothing is stored any more, empty while all is well.
     """
 
@@ -40,6 +45,7 @@ class JetStream:
         domain: str = "",
         strict: bool = True,
         limits: ServerLimits | None = None,
+        workers: Workers | None = None,
     ) -> None:
         self.clock = clock
         self.timers = timers
@@ -49,14 +55,16 @@ class JetStream:
         self.domain = domain
         self.strict = strict
         self.limits = limits or ServerLimits()
+        self.queries = SqlQueue(workers)
         self.api_level = API_LEVEL
         self.dynamic_metadata = dynamic_metadata(API_LEVEL)
         self.api_total = 0
         self.api_errors = 0
         self.homes: dict[str, Home] = {}
+        self.declined: dict[str, Home] = {}
         self.used = {"file": 0, "memory": 0}
         self.failed = ""
-        self._commits = {"memory": Commits(memory), "file": Commits(file)}
+        self._commits = {"memory": Commits(memory, log), "file": Commits(file, log)}
         self._found = file.streams()
         file.on_failed = self._on_failed
 
@@ -64,8 +72,45 @@ class JetStream:
         """The queue, and with it the store, of a kind of storage."""
         return self._commits[storage]
 
+    def follow(self, wanted: dict[Account, AccountLimits | None]) -> str:
+        """Serve these accounts and no others; None: tell it that it has no JetStream. Safe to repeat.
+
+        Returns why one or more could not be served as they should, or nothing.
+        """
+        named = {account.name: account for account in wanted}
+        for homes in (self.homes, self.declined):
+            for name, home in list(homes.items()):
+                if named.get(name) is not home.account:
+                    self.disable(home.account)
+        trouble = ""
+        for account, limits in wanted.items():
+            if limits is None:
+                self.decline(account)
+                continue
+            try:
+                self._check_resources(account.name, limits)
+            except ApiError as error:
+                trouble = f"{error.description} ({error.err_code})"
+                if account.name not in self.homes:
+                    self.decline(account)
+                continue
+            if account.name in self.homes:
+                self.homes[account.name].limits = limits
+            else:
+                self.enable(account, limits)
+        return trouble
+
+    def _check_resources(self, name: str, limits: AccountLimits) -> None:
+        """Whether the server has what all accounts together are promised. Raises ApiError."""
+        others = [home.limits for home in self.homes.values() if home.name != name]
+        for kind, what in (("memory", "max_memory"), ("file", "max_storage")):
+            own = max(getattr(limits, what), 0)
+            if own + sum(max(getattr(other, what), 0) for other in others) > self.max_bytes(kind):
+                raise ApiError(f"{'MEMORY' if kind == 'memory' else 'STORAGE'}_RESOURCES_EXCEEDED")
+
     def enable(self, account: Account, limits: AccountLimits | None = None) -> Home:
         """Give JetStream to an account: open what the store has of it, then answer its requests."""
+        self.disable(account)
         home = self.homes[account.name] = Home(self, account, limits or AccountLimits())
         self._recover(home)
         home.open()
@@ -73,14 +118,24 @@ class JetStream:
 
     def decline(self, account: Account) -> None:
         """Tell an account that asks that it has no JetStream."""
-        home = Home(self, account, AccountLimits())
+        self.disable(account)
+        home = self.declined[account.name] = Home(self, account, AccountLimits())
         home.api.decline()
 
     def disable(self, account: Account) -> None:
-        """Take it away again; what is stored stays."""
+        """Take it away again; what is stored on disk stays, and comes back with it."""
+        declined = self.declined.pop(account.name, None)
+        if declined is not None:
+            declined.api.close()
         home = self.homes.pop(account.name, None)
-        if home is not None:
-            home.close()
+        if home is None:
+            return
+        in_memory = [stream.key for stream in home.streams.values() if stream.config.storage == "memory"]
+        home.close()
+        for key in in_memory:
+            self._commits["memory"].store.delete(key)
+        found = self._commits["file"].store.streams()
+        self._found.update({key: stream for key, stream in found.items() if key.rpartition("/")[0] == home.name})
 
     def _recover(self, home: Home) -> None:
         names = [key for key in self._found if key.rpartition("/")[0] == home.name]
@@ -117,9 +172,17 @@ class JetStream:
 
     def close(self) -> None:
         """Stop everything, write what has to be written."""
+        self.queries.close()
+        for home in list(self.declined.values()):
+            home.api.close()
         for home in list(self.homes.values()):
-            home.close()
+            try:
+                home.close()
+            except Exception as error:  # noqa: BLE001
+                # What is stored has to be written all the same.
+                tell(self.log, f"the end of JetStream of account {home.name}", error)
         self.homes.clear()
+        self.declined.clear()
         for commits in self._commits.values():
             commits.store.close()
 

@@ -21,6 +21,8 @@ Body = TypeVar("Body")
 MAX_INT64 = (1 << 63) - 1
 MAX_UINT64 = (1 << 64) - 1
 
+_UNUSUAL = re.compile(rb"-[0-9]|[0-9]{19}")
+"""Without one of these no number is out of bounds."""
 _PATH = re.compile(r" - at `\$\.?(.*)`$")
 
 
@@ -38,6 +40,9 @@ def decode(payload: bytes, kind: type[Body], *, strict: bool) -> Body:
         body: Body = _decoder(cast("Hashable", kind)).decode(payload)
     except (msgspec.DecodeError, RecursionError):
         body = _decode_again(payload, kind, strict)
+    else:
+        if _UNUSUAL.search(payload) is None:
+            return body
     _check_numbers(body)
     return body
 

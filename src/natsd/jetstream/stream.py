@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from natsd.jetstream.home import Home
     from natsd.store.contract import StreamStore
 
+MOST_DELETED = 1 << 20
+"""So many removed sequences are named at most where somebody asks for them."""
+
 
 class StreamConsumer(Protocol):
     """What a stream knows of its consumers.
@@ -67,6 +70,7 @@ class Stream:
     """
 
     __slots__ = (
+        "_commits",
         "_subs",
         "closed",
         "config",
@@ -95,6 +99,7 @@ class Stream:
         self.config = config
         self.name = config.name
         self.store = store
+        self._commits = home.commits(config.storage)  # where it is kept does not change
         self.created_ns = created_ns
         self.consumers: dict[str, StreamConsumer] = {}
         self.watching: dict[StreamConsumer, None] = {}
@@ -236,14 +241,14 @@ class Stream:
 
     def when_durable(self, callback: Callable[[], None]) -> None:
         """Call back when everything stored so far is safe; at once if it is."""
-        self.home.commits(self.config.storage).after(callback)
+        self._commits.after(callback)
 
     def show(self, seq: int) -> None:
         """Messages up to `seq` are safe: consumers may see them."""
         if seq > self.visible_seq and not self.closed:
             self.visible_seq = seq
             if self.watching or self.inflow_readers:
-                self.home.commits(self.config.storage).show(self)
+                self._commits.show(self)
 
     def tell_consumers(self) -> None:
         """Tell those consumers that somebody waits at how far they can read."""
@@ -293,7 +298,7 @@ class Stream:
         """Take a consumer in. saved: its configuration, to be kept by the store; None where the store has it."""
         self.consumers[consumer.name] = consumer
         if saved is not None:
-            self.home.commits(self.config.storage).store.configure_consumer(self.key, consumer.name, saved)
+            self._commits.store.configure_consumer(self.key, consumer.name, saved)
 
     def watch(self, consumer: StreamConsumer) -> None:
         """Tell a consumer of messages that become visible: somebody waits for them."""
@@ -317,7 +322,7 @@ class Stream:
             return
         self.watching.pop(consumer, None)
         self.holding.pop(consumer, None)
-        self.home.commits(self.config.storage).store.delete_consumer(self.key, name)
+        self._commits.store.delete_consumer(self.key, name)
         if self.config.retention == "interest" and not self.closed:
             self._drop_what_nobody_needs()
 
@@ -369,7 +374,7 @@ class Stream:
         if state.num_deleted:
             page["num_deleted"] = state.num_deleted
             if deleted:
-                page["deleted"] = self.store.deleted()
+                page["deleted"] = self.store.deleted(MOST_DELETED)
         page["consumer_count"] = len(self.consumers)
         return page
 

@@ -148,6 +148,6 @@ ROUTES = (
     Route("STREAM.UPDATE.*", update, "stream_update_response"),
     Route("STREAM.DELETE.*", delete, "stream_delete_response"),
     Route("STREAM.INFO.*", info, "stream_info_response", paged=True),
-    Route("STREAM.NAMES", names, "stream_names_response", paged=True),
-    Route("STREAM.LIST", listing, "stream_list_response", paged=True),
+    Route("STREAM.NAMES", names, "stream_names_response", paged=True, always={"streams": None}),
+    Route("STREAM.LIST", listing, "stream_list_response", paged=True, always={"streams": []}),
 )

@@ -274,7 +274,8 @@ cdef class Matches:
             if deliver_as == name:
                 deliver_as = name
         match = self.build(name, deliver_as, keep, hash)
-        if keep:
+        # The subject of an acknowledgement does not come again.
+        if keep and not (size > 8 and memcmp(subject, b"$JS.ACK.", 8) == 0):
             self.keep_match(match)
         return match
 

@@ -17,6 +17,7 @@ cdef class Road:
     cdef public int64_t max_payload, max_control_line, max_pending, stall_bytes
     cdef public tuple reserved_subjects, reserved_replies
     cdef public object on_work
+    cdef public object on_failed
     cdef public object clock
     cdef public list trace
     cdef public bint busy

@@ -54,6 +54,7 @@ cdef class Road:
         self.reserved_subjects = ()
         self.reserved_replies = ()
         self.on_work = None
+        self.on_failed = None  # (subscription, exception): what a local handler raised; None: it goes up
         self.clock = None  # () -> int, to date messages by
         self.trace = None
         self.busy = False
@@ -109,6 +110,10 @@ cdef class Road:
         self.handlers.append(sub)
         return self.wake()
 
+    def add_work(self, work not None):
+        """Have work.run_batch() called when the road settles, after the handlers whose batches wait by now."""
+        self.add_handler(work)
+
     cdef int add_ended(self, object owner, object sub) except -1:
         self.ended.append((owner, sub))
         return self.wake()
@@ -149,6 +154,24 @@ cdef class Road:
         self.spare_capacity[self.nspare] = capacity
         self.nspare += 1
 
+    def run_handlers(self):
+        """Run what waits by now; where one of them fails, the others still have their turn."""
+        cdef list todo
+        cdef Py_ssize_t done = 0
+        todo, self.handlers = self.handlers, []
+        try:
+            for sub in todo:
+                done += 1
+                try:
+                    sub.run_batch()
+                except Exception as error:
+                    if self.on_failed is None:
+                        raise
+                    self.on_failed(sub, error)
+        finally:
+            if done < len(todo):
+                self.handlers[:0] = todo[done:]
+
     def settle(self):
         """Run local handlers' batches, send every dirty outbound once, tell owners of trouble. Safe to nest."""
         if not self.settling and self.congested:
@@ -164,9 +187,7 @@ cdef class Road:
         try:
             while self.handlers or self.dirty or self.troubled or self.ended:
                 while self.handlers:
-                    todo, self.handlers = self.handlers, []
-                    for sub in todo:
-                        sub.run_batch()
+                    self.run_handlers()
                 if self.ended:
                     todo, self.ended = self.ended, []
                     for owner, sub in todo:

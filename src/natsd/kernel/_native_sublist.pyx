@@ -15,6 +15,7 @@ from natsd.kernel._native_road cimport Outbound, Road, room, waiting
 from natsd.kernel._native_shadow cimport Carrier, Shadow
 
 cdef enum:
+    MOST_DIGITS = 18  # of a sequence in an acknowledgement
     ALIKE_SUBJECT = 240  # a message within these is rendered once for all its receivers
     ALIKE_TAIL = 1000
     EARLY_BYTES = 98304  # so much is sent at once, so that a receiver can begin while a read is still scanned
@@ -113,6 +114,52 @@ cdef class Sublist(Matches):
                     release_match(match)
         finally:
             free(body)
+
+    def plain_acks(self, list batch not None, Py_ssize_t start, bytes prefix not None, uint64_t last,
+                   list seqs not None, list replies not None):
+        """Gather plain acknowledgements from batch[start] on; returns the place of the first message that is none."""
+        cdef Py_ssize_t at = start
+        cdef size_t prefix_size = PyBytes_GET_SIZE(prefix)
+        cdef const char* head = PyBytes_AS_STRING(prefix)
+        cdef const char* p
+        cdef const char* end
+        cdef uint64_t seq
+        cdef int digits
+        cdef tuple item
+        cdef bytes subject, reply, payload
+        if start < 0:
+            raise ValueError(f"a batch has no place {start}")
+        while at < PyList_GET_SIZE(batch):
+            item = batch[at]
+            if PyTuple_GET_SIZE(item) != 4:
+                raise ValueError("a message has a subject, a reply, a header and a payload")
+            subject, reply, payload = item[0], item[1], item[3]
+            if subject is None or payload is None:
+                raise TypeError("a message has a subject and a payload")
+            if <size_t> PyBytes_GET_SIZE(subject) <= prefix_size or not is_plain_ack(payload):
+                return at
+            p = PyBytes_AS_STRING(subject)
+            end = p + PyBytes_GET_SIZE(subject)
+            if memcmp(p, head, prefix_size) != 0:
+                return at
+            p += prefix_size
+            while p < end and p[0] != c'.':
+                p += 1
+            p += 1
+            seq = 0
+            digits = 0
+            while p < end and c'0' <= p[0] <= c'9' and digits <= MOST_DIGITS:
+                seq = seq * 10 + (p[0] - c'0')
+                digits += 1
+                p += 1
+            if not 0 < digits <= MOST_DIGITS or p >= end or p[0] != c'.':
+                return at
+            if 0 < seq <= last:
+                seqs.append(seq)
+                if reply is not None and PyBytes_GET_SIZE(reply):
+                    replies.append(reply)
+            at += 1
+        return at
 
     def deliver_as(self, bytes to not None, bytes subject not None, bytes reply, bytes header, bytes payload not None):
         """Give a message to those who listen to `to`, with `subject` on its line; returns how many took it."""
@@ -475,6 +522,13 @@ cdef class Sublist(Matches):
         if sub.max and sub.delivered >= sub.max:
             self.remove(sub)
         return 1
+
+
+cdef inline bint is_plain_ack(bytes payload) noexcept:
+    """Whether it says no more than that a message is done with."""
+    cdef const char* said = PyBytes_AS_STRING(payload)
+    cdef Py_ssize_t size = PyBytes_GET_SIZE(payload)
+    return (size == 0 or (size == 4 and memcmp(said, b"+ACK", 4) == 0) or (size == 3 and memcmp(said, b"+OK", 3) == 0))
 
 
 cdef inline char* put(char* to, const char* data, size_t n) noexcept:

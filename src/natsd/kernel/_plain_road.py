@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,6 +21,12 @@ if TYPE_CHECKING:
     from natsd.kernel._plain_sublist import Sublist
 
 MASK = (1 << 64) - 1
+
+
+class Work(Protocol):
+    """What waits for the road to settle: a local subscription, or whatever else has a turn then."""
+
+    def run_batch(self) -> None: ...
 
 
 class Road:
@@ -44,6 +50,7 @@ class Road:
         "max_control_line",
         "max_payload",
         "max_pending",
+        "on_failed",
         "on_work",
         "out_bytes",
         "out_msgs",
@@ -69,14 +76,16 @@ class Road:
         self.reserved_replies: tuple[bytes, ...] = ()
         self.clock: Callable[[], int] | None = None  # to date messages by
         self.on_work: Callable[[], None] | None = None
+        # Told what a local handler raised; None: it goes up.
+        self.on_failed: Callable[[Work, Exception], None] | None = None
         self.trace: list[tuple[Any, bytes, bytes, bytes | None]] | None = None
         self.busy = False
-        self.congested: list[Outbound] = []
+        self.congested: list[Any] = []  # outbounds that are too full, and whatever else a producer should wait for
         self.speaker: Any = None  # the owner of the connection whose read is dealt with; None outside of one
         self.seed = (seed & MASK) or 0x9E3779B97F4A7C15
         self._random = self.seed
         self._dirty: list[Outbound] = []
-        self._handlers: list[Subscription] = []
+        self._handlers: list[Work] = []
         self._ended: list[tuple[Any, Subscription]] = []
         self._troubled: list[Outbound] = []
         self._settling = False
@@ -106,6 +115,11 @@ class Road:
         self._handlers.append(sub)
         self._wake()
 
+    def add_work(self, work: Work) -> None:
+        """Have work.run_batch() called when the road settles, after the handlers whose batches wait by now."""
+        self._handlers.append(work)
+        self._wake()
+
     def add_troubled(self, outbound: Outbound) -> None:
         """Remember an outbound that went over max_pending."""
         self._troubled.append(outbound)
@@ -121,6 +135,23 @@ class Road:
             if len(self._dirty) + len(self._handlers) + len(self._troubled) + len(self._ended) == 1:
                 self.on_work()
 
+    def run_handlers(self) -> None:
+        """Run what waits by now; where one of them fails, the others still have their turn."""
+        todo, self._handlers = self._handlers, []
+        done = 0
+        try:
+            for sub in todo:
+                done += 1
+                try:
+                    sub.run_batch()
+                except Exception as error:
+                    if self.on_failed is None:
+                        raise
+                    self.on_failed(sub, error)
+        finally:
+            if done < len(todo):
+                self._handlers[:0] = todo[done:]
+
     def settle(self) -> None:
         """Run local handlers' batches, send every dirty outbound once, tell owners of trouble. Safe to nest."""
         if self._settling:
@@ -130,9 +161,7 @@ class Road:
         try:
             while self._handlers or self._dirty or self._troubled or self._ended:
                 while self._handlers:
-                    handlers, self._handlers = self._handlers, []
-                    for sub in handlers:
-                        sub.run_batch()
+                    self.run_handlers()
                 ended, self._ended = self._ended, []
                 for owner, sub in ended:
                     owner.on_unsubscribed(sub)

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 CACHE_SUBJECTS = 65536  # results kept at most
 CACHE_REFERENCES = 1 << 21  # subscriptions named in them at most
+PLAIN = (b"", b"+ACK", b"+OK")  # what an acknowledgement says that only acknowledges
+MOST_DIGITS = 18
 
 
 class Sublist:
@@ -226,7 +228,7 @@ class Sublist:
         deliver_as, keep = (subject, True) if self.mapper is None else self.mapper(subject)
         plain, groups = self.match(deliver_as)
         found = (plain, groups, deliver_as)
-        if keep:
+        if keep and not subject.startswith(b"$JS.ACK."):  # the subject of an acknowledgement does not come again
             self._references += len(plain) + sum(map(len, groups))
             if len(self._cache) >= CACHE_SUBJECTS or self._references > CACHE_REFERENCES:
                 self.clear_cache()
@@ -259,6 +261,31 @@ class Sublist:
         for i, (_, reply, _, _) in enumerate(batch[start : start + n]):
             if reply is not None:
                 self.publish(reply, None, None, b"%b%d%b" % (prefix, first_seq + i, suffix))
+
+    def plain_acks(
+        self, batch: list[Published], start: int, prefix: bytes, last: int, seqs: list[int], replies: list[bytes]
+    ) -> int:
+        """Gather plain acknowledgements from batch[start] on; returns the place of the first message that is none.
+
+        One has prefix, deliveries, sequence and more for its subject, and says nothing, +ACK or +OK. Those of sequences
+        from 1 to `last` are added to seqs, the replies that they ask for to replies; others are passed over.
+        """
+        if start < 0:
+            raise ValueError(f"a batch has no place {start}")
+        size = len(prefix)
+        for at in range(start, len(batch)):
+            subject, reply, _, payload = batch[at]
+            if payload not in PLAIN or not subject.startswith(prefix):
+                return at
+            tokens = subject[size:].split(b".", 2)
+            if len(tokens) < 3 or not tokens[1].isdigit() or len(tokens[1]) > MOST_DIGITS:
+                return at
+            seq = int(tokens[1])
+            if 0 < seq <= last:
+                seqs.append(seq)
+                if reply:
+                    replies.append(reply)
+        return max(start, len(batch))
 
     def deliver_as(self, to: bytes, subject: bytes, reply: bytes | None, header: bytes | None, payload: bytes) -> int:
         """Give a message to those who listen to `to`, with `subject` on its line; returns how many took it."""

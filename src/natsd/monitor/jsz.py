@@ -66,6 +66,19 @@ NOTHING: Document = {
 }
 
 
+def account_jsz(home: Home, query: Query) -> Document:
+    """One account, with its streams and consumers where they are asked for."""
+    consumers = query.flag("consumers")
+    return _account(home, query.flag("streams") or consumers, consumers, query.flag("config"))
+
+
+def jetstream_stats(storage: StorageView) -> Document:
+    """Figures, configuration and limits, as STATSZ has them: without the place on the disk."""
+    part: dict[str, Any] = {**jetstream_part(storage)}
+    config = {name: value for name, value in part.pop("config").items() if name != "store_dir"}
+    return {"config": config, "stats": storage.jetstream.stats(), **part}
+
+
 def jetstream_part(storage: StorageView) -> Document:
     """Configuration and limits, as /varz shows them too."""
     options = storage.options

@@ -2,7 +2,7 @@
 
 Names and labels are those of the community's prometheus-nats-exporter where it has the figure, so that its dashboards
 fit: `gnatsd_varz_...` and `gnatsd_subsz_...` are the numbers of these pages, `gnatsd_connz_...` sums over connections,
-`gnatsd_accstatz_...` is by account, `jetstream_server_...` from /jsz. What it does not have begins with `natsd_`.
+`gnatsd_accstatz_...` is by account, `jetstream_...` from /jsz. What it does not have begins with `natsd_`.
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING
 from natsd.base.version import VERSION
 from natsd.kernel import FORM
 from natsd.monitor.accounts import account_stat
-from natsd.monitor.document import CHUNK, PAUSE, finish, number
+from natsd.monitor.document import CHUNK, PAUSE, finish
 from natsd.monitor.healthz import healthz
 from natsd.monitor.jsz import jsz
+from natsd.monitor.metrics_jetstream import jetstream_metrics
+from natsd.monitor.metrics_text import render_metric, render_sample
 from natsd.monitor.query import Query
 from natsd.monitor.subsz import subsz
 
@@ -65,24 +67,26 @@ def metrics(server: ServerView, varz: Document) -> Iterator[str]:
     server_id = {"server_id": info.server_id}
     for key, value in varz.items():
         if key in TEXTS:
-            yield _metric(f"gnatsd_varz_{key}", "gauge", [({**server_id, "value": str(value)}, 1)])
+            yield render_metric(f"gnatsd_varz_{key}", "gauge", [({**server_id, "value": str(value)}, 1)])
         elif isinstance(value, int | float) and not isinstance(value, bool):
-            yield _metric(f"gnatsd_varz_{key}", "gauge", [(server_id, value)])
+            yield render_metric(f"gnatsd_varz_{key}", "gauge", [(server_id, value)])
     yield from _connections(server, server_id)
     for key, value in finish(subsz(server, Query())).items():
         if isinstance(value, int | float):
-            yield _metric(f"gnatsd_subsz_{key}", "gauge", [(server_id, value)])
+            yield render_metric(f"gnatsd_subsz_{key}", "gauge", [(server_id, value)])
     status, _ = healthz(server, Query())
-    yield _metric("gnatsd_healthz_status", "gauge", [(server_id, int(status != 200))])
+    yield render_metric("gnatsd_healthz_status", "gauge", [(server_id, int(status != 200))])
     yield from _accounts(server, server_id)
     page = jsz(server, Query())
     labels = {**server_id, "server_name": info.server_name}
     for name, key in JETSTREAM:
-        yield _metric(f"jetstream_server_{name}", "gauge", [(labels, _find(page, key))])
-    yield _metric("natsd_info", "gauge", [({**server_id, "version": VERSION, "kernel": FORM}, 1)])
-    yield _metric("natsd_accounts", "gauge", [(server_id, len(server.accounts))])
-    yield _metric("natsd_timers", "gauge", [(server_id, len(server.timers))])
-    yield _metric("natsd_half_closed_connections", "gauge", [(server_id, server.half_closed)])
+        yield render_metric(f"jetstream_server_{name}", "gauge", [(labels, _find(page, key))])
+    if server.storage is not None:
+        yield from jetstream_metrics(server.storage, labels)
+    yield render_metric("natsd_info", "gauge", [({**server_id, "version": VERSION, "kernel": FORM}, 1)])
+    yield render_metric("natsd_accounts", "gauge", [(server_id, len(server.accounts))])
+    yield render_metric("natsd_timers", "gauge", [(server_id, len(server.timers))])
+    yield render_metric("natsd_half_closed_connections", "gauge", [(server_id, server.half_closed)])
 
 
 def _connections(server: ServerView, labels: Mapping[str, str]) -> Iterator[str]:
@@ -98,9 +102,9 @@ def _connections(server: ServerView, labels: Mapping[str, str]) -> Iterator[str]
             sums["out_msgs"] += connection.out_msgs
         yield PAUSE
     for name in ("num_connections", "total"):
-        yield _metric(f"gnatsd_connz_{name}", "gauge", [(labels, len(connections))])
+        yield render_metric(f"gnatsd_connz_{name}", "gauge", [(labels, len(connections))])
     for name, kind in SUMS:
-        yield _metric(f"gnatsd_connz_{name}", kind, [(labels, sums[name])])
+        yield render_metric(f"gnatsd_connz_{name}", kind, [(labels, sums[name])])
 
 
 def _accounts(server: ServerView, labels: Mapping[str, str]) -> Iterator[str]:
@@ -114,24 +118,10 @@ def _accounts(server: ServerView, labels: Mapping[str, str]) -> Iterator[str]:
         yield f"# TYPE gnatsd_accstatz_{name} gauge\n"
         for start in range(0, len(stats), CHUNK):
             some = stats[start : start + CHUNK]
-            yield "".join(_sample(f"gnatsd_accstatz_{name}", mine, _find(stat, key)) for mine, stat in some)
+            yield "".join(render_sample(f"gnatsd_accstatz_{name}", mine, _find(stat, key)) for mine, stat in some)
 
 
 def _find(page: Any, path: str) -> float:
     for key in path.split("."):
         page = page.get(key, 0)
     return float(page)
-
-
-def _metric(name: str, kind: str, samples: list[tuple[Mapping[str, str], float]]) -> str:
-    lines = (_sample(name, labels, value) for labels, value in samples)
-    return f"# TYPE {name} {kind}\n{''.join(lines)}"
-
-
-def _sample(name: str, labels: Mapping[str, str], value: float) -> str:
-    pairs = ",".join(f'{label}="{_escape(text)}"' for label, text in labels.items())
-    return f"{name}{{{pairs}}} {number(float(value))}\n"
-
-
-def _escape(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from natsd.base.clock import to_ns
 from natsd.protocol import errors
 from natsd.server.options import split_host_port
-from natsd.server.reload import ACCESS, LOGGING, compare
+from natsd.server.reload import ACCESS, JETSTREAM, LOGGING, compare
 from natsd.session.recheck import Recheck
 
 if TYPE_CHECKING:
@@ -69,6 +69,8 @@ def apply(server: Server, options: Options, around: Surroundings) -> None:
         server.trace(on=options.trace)
     if names & ACCESS:
         apply_access(server)
+    if names & JETSTREAM:
+        server.use_jetstream()
     server.loaded = server.clock.wall_ns()
     server.log.notice(f"Reloaded server configuration {f'({options.config_digest})' if options.config_digest else ''}")
     if old.tls is not None and options.tls is not None and old.tls.pinned_certs != options.tls.pinned_certs:
@@ -81,6 +83,8 @@ def apply_access(server: Server) -> None:
     roster = server.roster
     before = roster.credentials
     lost = server.swap_accounts()
+    if server.storage is not None:
+        server.storage.follow_accounts()
     roster.credentials = server.make_credentials(before)
     server.warn_of_closed_door()
     roster.info.auth_required = roster.credentials.announced

@@ -11,17 +11,21 @@ import shutil
 import time
 from typing import TYPE_CHECKING
 
-from natsd.accounts.account import GLOBAL, SYSTEM
+from natsd.accounts.account import GLOBAL
 from natsd.base.clock import MS_NS
 from natsd.base.errors import StorageError
-from natsd.base.units import render_duration
+from natsd.base.units import friendly_bytes, render_duration
+from natsd.base.version import API_LEVEL
 from natsd.jetstream.jetstream import JetStream
 from natsd.jetstream.limits import AccountLimits, ServerLimits
+from natsd.net.connection import Backlog
+from natsd.server.sql_process import SqlProcesses
 from natsd.store.contract import StoreError
 from natsd.store.file import FileStore
 from natsd.store.memory import MemoryStore
 
 if TYPE_CHECKING:
+    from natsd.accounts.account import Account
     from natsd.base.log import Log
     from natsd.server.jetstream_options import JetStreamOptions
     from natsd.server.server import Server
@@ -57,6 +61,9 @@ class Storage:
             self._file = FileStore(options.store_dir, sync_interval_s=options.sync_interval_s)
         except (OSError, StoreError) as error:
             raise StorageError(f"JetStream cannot use {options.store_dir}: {error}") from None
+        backlog = Backlog()
+        self._file.on_congested = lambda: server.road.congested.append(backlog)
+        self._file.on_relieved = backlog.release
         self._introduce()
         limits = ServerLimits(
             max_memory=options.max_memory,
@@ -65,6 +72,8 @@ class Storage:
             max_request_batch=options.max_request_batch,
             duplicate_window_ns=options.duplicate_window_ns,
         )
+        self._processes = SqlProcesses(self._loop, server.timers)
+        self._server = server
         self.jetstream = JetStream(
             MemoryStore(),
             self._file,
@@ -76,23 +85,50 @@ class Storage:
             domain=options.domain,
             strict=options.strict,
             limits=limits,
+            workers=self._processes,
         )
-        self._enable(server)
+        trouble = self._follow()
+        if trouble:
+            self.jetstream.close()
+            raise StorageError(f"Can't start JetStream: Error enabling jetstream on configured accounts: {trouble}")
         self._tell_recovery(started)
-        self._loop.add_reader(self._file.fileno(), self._file.settle)
+        self._file.postpone = server.road.add_work
+        self._road = server.road
+        self._settle_road = server.settle
+        self._loop.add_reader(self._file.fileno(), self._on_disk)
 
-    def _enable(self, server: Server) -> None:
+    def follow_accounts(self) -> None:
+        """The accounts of the server have changed: serve those that there are now."""
+        trouble = self._follow()
+        if trouble:
+            self._log.error(f"Error enabling jetstream on configured accounts: {trouble}")
+
+    def _follow(self) -> str:
         """Without accounts of one's own, the global one has JetStream; else those that say so."""
-        if set(server.accounts) <= {GLOBAL, SYSTEM}:
-            self.jetstream.enable(server.accounts[GLOBAL])
-            return
+        server = self._server
+        system = server.system_account
+        wanted: dict[Account, AccountLimits | None] = {
+            account: None for account in server.accounts.values() if account is not system
+        }
+        if set(wanted) == {server.accounts[GLOBAL]}:
+            wanted[server.accounts[GLOBAL]] = AccountLimits()
         for record in server.options.accounts:
             account = server.accounts.get(record.name)
-            if account is not None and record.jetstream is not None:
-                self.jetstream.enable(account, account_limits(record.jetstream))
-        for account in server.accounts.values():
-            if account.name != SYSTEM and account.name not in self.jetstream.homes:
-                self.jetstream.decline(account)
+            if account in wanted and record.jetstream is not None:
+                wanted[account] = account_limits(record.jetstream)
+        return self.jetstream.follow(wanted)
+
+    def use_options(self, options: JetStreamOptions) -> None:
+        """Go by other options, of which reload.py has let through what can change."""
+        limits = self.jetstream.limits
+        if options.asked_memory > 0:
+            limits.max_memory = options.max_memory
+        if options.asked_file > 0:
+            limits.max_file = self.max_file = options.max_file
+        limits.max_ack_pending = options.max_ack_pending
+        limits.max_request_batch = options.max_request_batch
+        limits.duplicate_window_ns = options.duplicate_window_ns
+        self.options = options
 
     def _introduce(self) -> None:
         log, options = self._log, self.options
@@ -104,6 +140,7 @@ class Storage:
         log.notice(f'  Store Directory: "{options.store_dir}"')
         if options.domain:
             log.notice(f"  Domain:          {options.domain}")
+        log.notice(f"  API Level:       {API_LEVEL}")
         log.notice(f"  Promise:         {options.promise}")
         log.notice(f"  Sync time:       {render_duration(self.sync_ns)} on this disk")
         log.notice("-------------------------------------------")
@@ -117,10 +154,21 @@ class Storage:
             took = (time.monotonic_ns() - started) // MS_NS * MS_NS
             log.notice(f"  Recovered {streams} streams in {render_duration(took)}")
 
+    def _on_disk(self) -> None:
+        """The disk has come further: answer whoever waits for it, all in this turn."""
+        road = self._road
+        road.busy = True  # nobody need be woken for what is settled below
+        try:
+            self._file.settle()
+        finally:
+            road.busy = False
+            self._settle_road()
+
     def close(self) -> None:
         """Write everything; then nothing is served any more."""
         self._loop.remove_reader(self._file.fileno())
         self.jetstream.close()
+        self._processes.close()
 
 
 def account_limits(block: dict[str, object]) -> AccountLimits:
@@ -153,15 +201,3 @@ def measure_sync(directory: str) -> int:
 def free_bytes(directory: str) -> int:
     """What the disk has left."""
     return shutil.disk_usage(directory).free
-
-
-def friendly_bytes(size: int) -> str:
-    """A size as the Go server writes it: `1.50 GB`."""
-    if size < 1024:
-        return f"{size} B"
-    value = float(size)
-    for unit in "KMGTPE":
-        value /= 1024
-        if value < 1024:
-            return f"{value:.2f} {unit}B"
-    return f"{value:.2f} EB"

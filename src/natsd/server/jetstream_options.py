@@ -21,9 +21,15 @@ UNSUPPORTED = ("key", "prev_key", "cipher", "tpm", "unique_tag", "extension_hint
 
 
 class JetStreamOptions:
-    """The settled values. sync_interval_s: 0 means that nothing is acknowledged before it is on disk."""
+    """The settled values. sync_interval_s: 0 means that nothing is acknowledged before it is on disk.
+
+    asked_memory, asked_file, asked_dir: as they were given, -1 and empty where they were not.
+    """
 
     __slots__ = (
+        "asked_dir",
+        "asked_file",
+        "asked_memory",
         "domain",
         "duplicate_window_ns",
         "max_ack_pending",
@@ -39,7 +45,10 @@ class JetStreamOptions:
         for name in UNSUPPORTED:
             if block.get(name):
                 raise OptionsError(f"jetstream: {name} is not supported yet")
-        root = str(block.get("store_dir") or store_dir) or os.path.join(tempfile.gettempdir(), "nats")
+        self.asked_dir = str(block.get("store_dir") or store_dir)
+        self.asked_memory = _bytes(block, "max_memory_store") or -1
+        self.asked_file = _bytes(block, "max_file_store") or -1
+        root = self.asked_dir or os.path.join(tempfile.gettempdir(), "nats")
         self.store_dir = os.path.join(root, DIRECTORY)
         self.max_memory = _bytes(block, "max_memory_store") or _machine_memory()
         self.max_file = _bytes(block, "max_file_store")

@@ -277,6 +277,9 @@ class Options:
         names.update(user.account for user in users if user.account)
         if self.system_account and self.system_account not in (names | {SYSTEM}):
             raise OptionsError(f"system_account: there is no account {self.system_account!r}")
+        system = self.system_account or SYSTEM
+        if self.jetstream and any(record.name == system and record.jetstream for record in self.accounts):
+            raise OptionsError("Not allowed to enable JetStream on the system account")
 
     def check_jetstream(self) -> JetStreamOptions | None:
         """What JetStream is to be like, None without it. Raises OptionsError."""

@@ -12,6 +12,8 @@ from natsd.base.clock import to_ns
 from natsd.base.errors import OptionsError
 from natsd.base.units import render_duration
 from natsd.config.options_table import OPTIONS
+from natsd.server.reload_change import Change
+from natsd.server.reload_jetstream import compare_jetstream
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,19 +31,6 @@ RELOADABLE = frozenset(name for option in OPTIONS if option.reload for name in o
     "user",
     "users",
 }
-
-
-class Change:
-    """One option that has another value. line: what the log says of it, empty for nothing."""
-
-    __slots__ = ("line", "name")
-
-    def __init__(self, name: str, line: str = "") -> None:
-        self.name = name
-        self.line = line
-
-    def __repr__(self) -> str:
-        return f"Change({self.name!r}, {self.line!r})"
 
 
 def _text(value: Any) -> str:
@@ -110,7 +99,6 @@ ROWS: tuple[tuple[str, str, str, Show], ...] = (
     ("lame_duck_duration_s", "LameDuckDuration", "", _seconds),
     ("lame_duck_grace_period_s", "LameDuckGracePeriod", "", _seconds),
     ("jetstream", "JetStream", "", _text),
-    ("store_dir", "StoreDir", "", _text),
     ("max_traced_msg_len", "MaxTracedMsgLen", "Reloaded: max_traced_msg_len = {}", _text),
     ("server_tags", "Tags", "Reloaded: tags", _text),
     ("server_metadata", "Metadata", "Reloaded: metadata", _text),
@@ -133,6 +121,9 @@ LOGGING = frozenset(
 ACCESS = frozenset(("accounts", "mappings", "password", "token", "user", "users"))
 """Options after whose change it is decided anew who may be here, and with which rights."""
 
+JETSTREAM = frozenset(("jetstream", "jetstream_limits", "jetstream_size"))
+"""Names of changes after which JetStream has to be told, or started, or stopped."""
+
 SECRET = frozenset(("auth_callout", "password", "token", "users"))
 """Never shown, not even in a refusal."""
 
@@ -147,6 +138,9 @@ def compare(old: Options, new: Options, *, port: int, tls_files_changed: bool = 
         before, after = getattr(old, name), getattr(new, name)
         if name == "tls":
             changes += _compare_tls(before, after, tls_files_changed)
+            continue
+        if name == "jetstream":
+            changes += compare_jetstream(old.check_jetstream(), new.check_jetstream())
             continue
         if name == "users" and _nkeys(old) != _nkeys(new):
             changes.append(Change(name, "Reloaded: authorization nkey users"))

@@ -10,6 +10,8 @@ from natsd.accounts.border import Border
 from natsd.auth.credentials import Credentials
 from natsd.base.chance import SystemChance
 from natsd.base.clock import SECOND_NS, SystemClock, Timers, to_ns
+from natsd.base.errors import StorageError
+from natsd.base.surprise import tell
 from natsd.kernel import Road
 from natsd.keys.nkey import KEY_BYTES, render_public
 from natsd.net.alarm import Alarm
@@ -286,9 +288,10 @@ class Server:
             self.road.trace = []
 
         def settle_soon() -> None:
-            loop.call_soon(self._settle)
+            loop.call_soon(self.settle)
 
         self.road.on_work = settle_soon
+        self.road.on_failed = self._on_failed
         if self.system is not None:
             self.system.events.start()
         self._listener = Listener(loop, self.timers, log, sock, self._on_accept)
@@ -328,6 +331,24 @@ class Server:
         self.storage = Storage(self, wanted)
         info = self.roster.info
         info.jetstream, info.domain = True, wanted.domain
+
+    def use_jetstream(self) -> None:
+        """Have JetStream go by the options: start it, end it, or give it other limits."""
+        wanted = self.options.check_jetstream()
+        if self.storage is not None and wanted is not None:
+            self.storage.use_options(wanted)
+        elif self.storage is not None:
+            self.log.notice("Initiating JetStream Shutdown...")
+            self.storage.close()
+            self.storage = None
+            self.roster.info.jetstream = False
+            self.log.notice("JetStream Shutdown")
+        elif self.running:
+            try:
+                self._open_jetstream()
+            except StorageError as error:
+                self.log.warn(f"Can't start JetStream: {error}")
+        self.roster.info.refresh()
 
     @property
     def jetstream(self) -> JetStream | None:
@@ -369,7 +390,14 @@ class Server:
             if isinstance(session.wire, Connection):
                 session.wire.read_by(*self._ways_in(session))
 
-    def _settle(self) -> None:
+    def _on_failed(self, work: object, error: Exception) -> None:
+        """A service of the server's own could not deal with a batch of messages."""
+        subject: bytes | None = getattr(work, "subject", None)
+        what = type(work).__name__ if subject is None else f"what takes {subject.decode('utf-8', 'replace')}"
+        tell(self.log, what, error)
+
+    def settle(self) -> None:
+        """Send what waits to be sent."""
         self.road.settle()
         if self.road.trace:
             self._write_trace()
@@ -456,7 +484,10 @@ class Server:
         self.road.settle()
         if self.storage is not None:
             # What was taken is written and acknowledged while those who sent it are still there.
-            self.storage.close()
+            try:
+                self.storage.close()
+            except Exception as error:  # noqa: BLE001
+                tell(self.log, "the end of JetStream", error)
             self.road.settle()
         for session in list(self.roster.connections.values()):
             session.close(SERVER_SHUTDOWN)

@@ -2,13 +2,15 @@
 
 It reads requests of 9 bytes: "f" (the file that comes with it is written to from now on), "d" (as "f", a directory),
 "s" and a place (sync them all), "w" and a place (written; sync within INTERVAL seconds). It answers "s" and "w" with
-the letter, the place and an error number, and a sync that nobody asked for with "t".
+the letter, the place and an error number, and a sync that nobody asked for with "t". It ends when the other side of
+SOCKET is closed and not by signals that are for the server, whose last sync would be lost otherwise.
 """
 
 from __future__ import annotations
 
 import os
 import select
+import signal
 import socket
 import struct
 import sys
@@ -62,8 +64,10 @@ def serve(road: socket.socket, interval_s: float) -> None:
 
 
 if __name__ == "__main__":
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     with socket.socket(fileno=int(sys.argv[1])) as given:
         try:
             serve(given, float(sys.argv[2]))
-        except (BrokenPipeError, ConnectionResetError, KeyboardInterrupt):
+        except (BrokenPipeError, ConnectionResetError):
             sys.exit(0)

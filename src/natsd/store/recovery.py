@@ -214,8 +214,9 @@ class Recovery:
         if offset_of(self.place):
             needed.add(segment_of(self.place))
         for segment in self.segments:
-            if segment - 1 > segment_of(self.place) and self.was_synced(segment - 1, 0):
-                needed.add(segment - 1)
+            before = segment - 1
+            if before not in self.segments and before > segment_of(self.place) and self.was_synced(before, 0):
+                needed.add(before)
         return sorted(needed - set(self.segments))
 
     def _replay_checkpoint(self, store: FileStore) -> dict[int, list[bytes]]:

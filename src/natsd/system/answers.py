@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from natsd.monitor.accounts import account_detail, account_stats, accountz
 from natsd.monitor.connz import connz
 from natsd.monitor.healthz import healthz
-from natsd.monitor.jsz import jsz
+from natsd.monitor.jsz import account_jsz, jetstream_stats, jsz
 from natsd.monitor.mesh import gatewayz, leafz, routez
 from natsd.monitor.process import variables
 from natsd.monitor.query import BadQuery, NotThere, Query
@@ -42,9 +42,16 @@ PAGES: dict[str, Build] = {
 
 
 def _account_jsz(server: ServerView, query: Query) -> Document | Steps:
-    if not server.roster.info.jetstream:
+    """The account itself, not a page with a list of one."""
+    storage, name = server.storage, query.text("acc")
+    if storage is None:
         raise BadQuery("jetstream not enabled")
-    return jsz(server, query)
+    if name not in server.accounts:
+        raise BadQuery(f'account "{name}" not found')
+    home = storage.jetstream.homes.get(name)
+    if home is None:
+        raise BadQuery(f'account "{name}" not jetstream enabled')
+    return account_jsz(home, query)
 
 
 ACCOUNT_PAGES: dict[str, Build] = {"CONNZ": connz, "SUBSZ": subsz, "LEAFZ": leafz, "JSZ": _account_jsz}
@@ -138,6 +145,8 @@ class Answers:
             page["stale_connection_stats"] = _by_kind(roster.stale_connections)
         if roster.stalls:
             page["stalled_clients"] = roster.stalls
+        if server.storage is not None:
+            page["jetstream"] = jetstream_stats(server.storage)
         page["active_servers"] = 1
         page["gomaxprocs"] = 1
         return page
