@@ -31,7 +31,7 @@ def parse_duration(text: str) -> int:
         return 0
     total = 0.0
     if not rest:
-        raise ValueError(f'invalid duration "{text}"')
+        raise ValueError(f'invalid duration "{text}", wanted one such as 90s, 1h30m or 7d')
     while rest:
         digits = len(rest) - len(rest.lstrip("0123456789."))
         unit_end = digits
@@ -40,7 +40,7 @@ def parse_duration(text: str) -> int:
         number, unit, rest = rest[:digits], rest[digits:unit_end], rest[unit_end:]
         if unit not in _DURATION_UNITS or not number.strip(".") or number.count(".") > 1:
             hint = ", a unit is missing: try 5s or 500ms" if not unit and number.strip(".") else ""
-            raise ValueError(f'invalid duration "{text}"{hint}')
+            raise ValueError(f'invalid duration "{text}"{hint or ", wanted one such as 90s, 1h30m or 7d"}')
         total += float(number) * _DURATION_UNITS[unit]
     return round(total)
 
@@ -59,9 +59,9 @@ def parse_size(text: str) -> int:
     try:
         number = float(body)
     except ValueError:
-        raise ValueError(f'invalid size "{text}"') from None
+        raise ValueError(f'invalid size "{text}", wanted one such as 512, 16KB or 1GB') from None
     if not 0 <= number < 1 << 62:
-        raise ValueError(f'invalid size "{text}"')
+        raise ValueError(f'invalid size "{text}", wanted one such as 512, 16KB or 1GB')
     return int(number * factor)
 
 
