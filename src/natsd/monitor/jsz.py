@@ -74,7 +74,7 @@ def account_jsz(home: Home, query: Query) -> Document:
 
 def jetstream_stats(storage: StorageView) -> Document:
     """Figures, configuration and limits, as STATSZ has them: without the place on the disk."""
-    part = jetstream_part(storage)
+    part: dict[str, Any] = {**jetstream_part(storage)}
     config = {name: value for name, value in part.pop("config").items() if name != "store_dir"}
     return {"config": config, "stats": storage.jetstream.stats(), **part}
 
