@@ -1,8 +1,9 @@
 # make run      a server on port 4222; flags in ARGS: make run ARGS="-p 4333 -m 8222"
-# make test     everything CI runs: lint, types, import law, the suite against the native and the plain kernel
+# make test     everything CI runs: lint, types, import law, the suite against the native and the plain kernel, WORKERS (2) at a time
 # make lint     ruff, mypy --strict, import-linter
 # make bench    side by side with any Go nats-server on PATH; flags in ARGS
-# make crash    crash the store at random places and kill it while it writes, ROUNDS (40) times each
+# make crash    crash the store at random places and fail its system calls, ROUNDS (40) times each; kill a server under
+#               load CYCLES (100) times
 # make fuzz-asan  native against plain, kernel and index of streams, under AddressSanitizer for SECONDS (600) each
 # make clean    removes what the others made
 #
@@ -21,8 +22,11 @@ VENV := .venv
 ASAN_VENV := .venv-asan
 ARGS ?=
 PYTEST_ARGS ?=
+WORKERS ?= 2
+PYTEST = $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
 SECONDS ?= 600
 ROUNDS ?= 40
+CYCLES ?= 100
 
 BIN := $(VENV)/bin
 PIP_QUIET := --quiet --disable-pip-version-check
@@ -47,18 +51,19 @@ run: $(VENV)/.installed
 	@exec $(BIN)/nats-server $(ARGS)
 
 test: lint
-	@form=$$($(BIN)/python -c 'from natsd.kernel import FORM; print(FORM)') || exit 1; \
+	@form=$$($(BIN)/python -c 'from natsd.kernel import FORM; print(FORM)') || exit 1; what=; \
 	if [ "$$form" = native ]; then \
 	    echo "==> the suite against the native kernel"; \
-	    $(BIN)/python -m pytest $(PYTEST_ARGS) || exit 1; \
+	    $(PYTEST) $(PYTEST_ARGS) || exit 1; \
+	    what="not one_form"; \
 	elif $(call native_expected,$(BIN)/python); then \
 	    echo "A C compiler works here, but the native kernel is missing; make clean, then make test again." >&2; \
 	    exit 1; \
 	else \
 	    echo "==> no C compiler, no Python.h or NATSD_PLAIN=1: there is no native kernel to test"; \
 	fi; \
-	echo "==> the suite against the plain kernel"; \
-	NATSD_PLAIN=1 $(BIN)/python -m pytest $(PYTEST_ARGS)
+	echo "==> the suite against the plain kernel$${what:+, but what the kernel makes no difference to}"; \
+	NATSD_PLAIN=1 $(PYTEST) -m "$$what" $(PYTEST_ARGS) || [ $$? = 5 -a -n "$$what" ]  # 5: nothing left to run
 
 lint: $(VENV)/.installed-test
 	@echo "==> ruff"; $(BIN)/ruff check .
@@ -71,7 +76,8 @@ bench: $(VENV)/.installed-bench
 crash: $(VENV)/.installed-test
 	@for plain in 0 1; do \
 	    NATSD_PLAIN=$$plain NATSD_CRASH_ROUNDS=$(ROUNDS) $(BIN)/python -m pytest --timeout=0 $(PYTEST_ARGS) \
-	        tests/store/test_crash.py tests/store/test_kill.py tests/store/test_damage.py || exit 1; \
+	        tests/store/test_crash.py tests/store/test_kill.py tests/store/test_damage.py tests/store/test_faults.py || exit 1; \
+	    NATSD_PLAIN=$$plain $(BIN)/python -m tests.crash --cycles $(CYCLES) || exit 1; \
 	done
 
 fuzz-asan: $(ASAN_VENV)/.installed

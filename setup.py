@@ -42,6 +42,7 @@ class BuildNative(build_ext):
         super().finalize_options()
         # The flags are no part of the time stamps that decide what is fresh.
         self.force = True
+        self.parallel = self.parallel or os.cpu_count()
 
     def build_extensions(self) -> None:
         try:

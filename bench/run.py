@@ -26,10 +26,12 @@ from bench import (
     memory,
     nats_pub,
     one_to_one,
+    permissions,
     publish_only,
     queue_group,
     request_reply,
     start_up,
+    tls,
     wildcard,
 )
 from bench.question import Result, ask, complete, parser
@@ -38,6 +40,8 @@ from bench.servers import Kind, find_kinds
 QUESTIONS = [
     publish_only,
     one_to_one,
+    permissions,
+    tls,
     fan_out,
     four_to_four,
     queue_group,

@@ -89,10 +89,12 @@ class Server:
     """A fresh server process on a free port of 127.0.0.1, for the length of a `with` block.
 
     jetstream: with JetStream, in a directory of its own on the disk of the checkout that is removed at the end. config:
-    further lines of the configuration file.
+    further lines of the configuration file. user: who connections are, with the same word as password.
     """
 
-    def __init__(self, kind: Kind, cpu: int | None = None, *, jetstream: bool = False, config: str = "") -> None:
+    def __init__(
+        self, kind: Kind, cpu: int | None = None, *, jetstream: bool = False, config: str = "", user: str = ""
+    ) -> None:
         self.kind = kind
         self.port = 0
         self._cpu = cpu
@@ -104,6 +106,8 @@ class Server:
             self._store = tempfile.mkdtemp(prefix="bench-store-", dir=ROOT / "build")
             config += f'\njetstream {{ store_dir: "{self._store}", max_file_store: 200GB\n {kind.jetstream} }}\n'
         self._config = config
+        words = b'{"user":"%b","pass":"%b",' % (user.encode(), user.encode())
+        self.greeting = CONNECT.replace(b"{", words, 1) if user else CONNECT
         self._process: subprocess.Popen[bytes]
 
     def __enter__(self) -> Server:
@@ -180,7 +184,7 @@ class Server:
         connection = socket.create_connection(("127.0.0.1", self.port), timeout=10)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         expect(connection, b"\r\n")
-        connection.sendall(CONNECT)
+        connection.sendall(self.greeting)
         expect(connection, b"PONG\r\n")
         connection.settimeout(None)
         return connection

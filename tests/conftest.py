@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+
+ONE_FORM = {"base", "config", "fuzz", "kernel", "keys", "protocol", "subjects", "test_project.py"}
+"""What the form of the kernel and the store makes no difference to. The rooms are below both of them and cannot know
+which runs; `kernel` and `fuzz` try both forms in one run; `test_project.py` looks at files."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -11,3 +17,10 @@ def pytest_configure(config: pytest.Config) -> None:
         from natsd.testing import plugin
 
         config.pluginmanager.register(plugin, "natsd")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        if item.path.relative_to(here).parts[0] in ONE_FORM:
+            item.add_marker("one_form")

@@ -31,6 +31,9 @@ NOT_PUBLIC = re.compile(
 UNFINISHED = re.compile(r"\b(?:TO[D]O|FIX[M]E|XX[X])\b")
 DECIDE = {"protocol", "subjects", "keys", "config", "accounts", "auth", "session", "system", "kernel"}
 
+GROUPS = {"bench", "consumer", "kv", "object", "stream"}
+"""Commands of `nats` that are groups of others."""
+
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 
@@ -89,7 +92,7 @@ def flags_of_nats() -> dict[tuple[str, ...], set[str]]:
     for words in commands("nats"):
         names = [word for word in words if not word.startswith("-")]
         # "bench pub x" is a command of a group, "pub x" is not.
-        length = 1 if names[0] != "bench" else 3 if names[1] == "service" else 2
+        length = 1 if names[0] not in GROUPS or len(names) == 1 else 3 if names[1] == "service" else 2
         flags = {word.split("=")[0] for word in words if word.startswith("-")}
         found.setdefault(tuple(names[:length]), set()).update(flags)
     return found
@@ -167,6 +170,23 @@ def test_every_dependency_is_explained() -> None:
     declared = {re.split(r"[\s<>=;\[]", requirement, maxsplit=1)[0].lower() for requirement in required}
     table = (ROOT / "docs" / "dependencies.md").read_text()
     assert {name.lower() for name in re.findall(r"^\| \[?(\w[\w-]+)", table, re.MULTILINE)} - {"library"} == declared
+
+
+IMPORTED_AS = {"nacl": "pynacl", "uvloop": "uvloop"}
+
+
+def test_what_is_imported_is_asked_for() -> None:
+    asked = {re.split(r"[<>=;\[ ]", name)[0].lower() for name in PYPROJECT["project"]["dependencies"]}
+    asked |= {re.split(r"[<>=;\[ ]", name)[0].lower() for name in PYPROJECT["project"]["optional-dependencies"]["test"]}
+    found = set()
+    for path in SOURCE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                names = [node.module]
+            found |= {name.partition(".")[0] for name in names}
+    others = {name for name in found if name not in sys.stdlib_module_names and name != "natsd"}
+    assert {IMPORTED_AS.get(name, name) for name in others} <= asked
 
 
 def test_make_has_every_target_that_the_documents_name() -> None:

@@ -14,6 +14,7 @@ from natsd.accounts.services import (
     export_of,
     export_service,
     import_service,
+    read_info,
     remove_import,
     without_info,
 )
@@ -156,13 +157,22 @@ def test_the_server_adds_an_import_once_and_only_of_what_is_exported() -> None:
 
 
 @pytest.mark.parametrize(
-    ("header", "rest", "info"),
+    ("header", "rest", "said", "info"),
     [
-        (b"NATS/1.0\r\nA: b\r\n\r\n", b"NATS/1.0\r\nA: b\r\n\r\n", None),
-        (b'NATS/1.0\r\nNats-Request-Info: {"acc":"x"}\r\nA: b\r\n\r\n', b"NATS/1.0\r\nA: b\r\n\r\n", {"acc": "x"}),
-        (b"NATS/1.0\r\nNATS-request-info:rubbish\r\n\r\n", b"NATS/1.0\r\n\r\n", None),
-        (b"NATS/1.0\r\nNats-Request-Info: 5\r\n\r\n", b"NATS/1.0\r\n\r\n", None),
+        (b"NATS/1.0\r\nA: b\r\n\r\n", b"NATS/1.0\r\nA: b\r\n\r\n", None, None),
+        (
+            b'NATS/1.0\r\nNats-Request-Info: {"acc":"x"}\r\nA: b\r\n\r\n',
+            b"NATS/1.0\r\nA: b\r\n\r\n",
+            b' {"acc":"x"}',
+            {"acc": "x"},
+        ),
+        (b"NATS/1.0\r\nNATS-request-info:rubbish\r\n\r\n", b"NATS/1.0\r\n\r\n", b"rubbish", None),
+        (b"NATS/1.0\r\nNats-Request-Info: 5\r\n\r\n", b"NATS/1.0\r\n\r\n", b" 5", None),
+        (b"NATS/1.0\r\nNats-Request-Info:" + b"[" * 9999 + b"\r\n\r\n", b"NATS/1.0\r\n\r\n", b"[" * 9999, None),
     ],
 )
-def test_headers_that_say_who_asks_are_taken_out(header: bytes, rest: bytes, info: object) -> None:
-    assert without_info(header) == (rest, info)
+def test_headers_that_say_who_asks_are_taken_out(
+    header: bytes, rest: bytes, said: bytes | None, info: dict[str, object] | None
+) -> None:
+    assert without_info(header) == (rest, said)
+    assert said is None or read_info(said) == info

@@ -21,6 +21,7 @@ import pytest
 import natsd
 from natsd.base.version import NATS_VERSION, VERSION
 from natsd.kernel import FORM
+from natsd.store.file import FileStore
 
 LIMIT_S = 20
 SOURCE = Path(natsd.__file__).parents[1]
@@ -398,6 +399,15 @@ def test_help_goes_to_standard_output(args: list[str]) -> None:
     ended = run(*args)
     assert (ended.returncode, ended.stderr) == (0, "")
     assert ended.stdout.startswith("Usage: nats-server [options]\n")
+
+
+def test_a_store_directory_is_checked_and_explained(tmp_path: Path) -> None:
+    done = run("--fsck", str(tmp_path))
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", f"{tmp_path} holds no store\n")
+    FileStore(tmp_path / "jetstream").close()
+    done = run("--fsck", str(tmp_path))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.endswith("everything is whole\n")
 
 
 def test_help_may_be_read_in_part() -> None:

@@ -41,15 +41,15 @@ from tests.config.readings import complaints, read, values
         ('server_metadata {a: "1"}', {"server_metadata": {"a": "1"}}),
         (
             "authorization {user: a, pass: b, timeout: 3}",
-            {"user": "a", "password": "b", "auth_timeout_s": 3.0, "has_authorization": True},
+            {"user": "a", "password": "b", "auth_timeout_s": 3.0},
         ),
         (
             'authorization {token: t, timeout: "1500ms"}',
-            {"token": "t", "auth_timeout_s": 1.5, "has_authorization": True},
+            {"token": "t", "auth_timeout_s": 1.5},
         ),
         ("tls {}", {"auth_timeout_s": 3.0}),
         ("tls {timeout: 5}", {"auth_timeout_s": 6.0}),
-        ("tls {timeout: 5}, authorization {timeout: 1}", {"auth_timeout_s": 1.0, "has_authorization": True}),
+        ("tls {timeout: 5}, authorization {timeout: 1}", {"auth_timeout_s": 1.0}),
         # What is nothing is as if it were not there.
         ('port: 0, host: "", max_payload: 0, server_name: ""', {}),
         # Accepted, and without effect here.

@@ -16,9 +16,7 @@ from natsd.config.options_table import OPTIONS
 from natsd.server.options import AUTH_TIMEOUT_S, Options
 
 ROOT = Path(__file__).resolve().parents[2]
-FROM_BLOCKS = {"user", "password", "token", "auth_timeout_s", "users", "auth_callout", "proxy_required"} | {
-    "has_authorization"
-}
+FROM_BLOCKS = {"user", "password", "token", "auth_timeout_s", "users", "auth_callout", "proxy_required"}
 """Attributes that the authorization block sets."""
 
 OF_THE_FILE = {"config_file", "config_digest"}

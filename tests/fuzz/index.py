@@ -118,6 +118,7 @@ class Player:
         pair.call("load", self.seq())
         pair.call("next_match", self.seq(), filters, upto)
         pair.call("last_match", filters, upto)
+        pair.scan(self.seq(), self.seq(), filters, rng.choice([1, 2, 5000]), rng.choice([1, 3, 5000]))
         pair.call("last_of_each", filters, upto)
         pair.call("last_seq_of", rng.choice(SUBJECTS))
         pair.call("seq_at", self.now - rng.randrange(15))

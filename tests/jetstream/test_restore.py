@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import random
 from typing import Any
 
 import pytest
 
 from natsd.jetstream import archive
+from natsd.jetstream.packing import Unpacker, pack
 from tests.jetstream.house import House
 from tests.jetstream.test_publishing import put
 
@@ -84,7 +86,7 @@ def test_a_backup_may_leave_the_consumers_out(house: House) -> None:
 
 def test_no_more_is_on_the_way_than_the_window(house: House) -> None:
     for _ in range(20):
-        put(house, "s.1", b"x" * 2000)
+        put(house, "s.1", random.randbytes(2000))
     inbox = house.inbox()
     house.ask("STREAM.SNAPSHOT.S", {"deliver_subject": inbox.name, "chunk_size": 1024, "window_size": 4096})
     first = inbox.take()
@@ -94,6 +96,16 @@ def test_no_more_is_on_the_way_than_the_window(house: House) -> None:
     assert len(inbox.take()) == 1
     house.move(6)
     assert inbox.payloads() == [b"NATS/1.0 408 No Flow Response"]
+
+
+def test_a_backup_waits_for_who_will_listen_to_its_own_subject(house: House) -> None:
+    every = house.inbox("_INBOX.mine.*")
+    house.ask("STREAM.SNAPSHOT.S", {"deliver_subject": "_INBOX.mine.1"})
+    house.move(1)
+    assert every.take() == []
+    inbox = house.inbox("_INBOX.mine.1")
+    house.move(1)
+    assert inbox.payloads()[-1] == b"NATS/1.0 204"
 
 
 def test_a_backup_ends_when_nobody_listens(house: House) -> None:
@@ -122,7 +134,8 @@ def test_names_that_are_paths_are_refused(house: House, name: str) -> None:
 
 
 def good(house: House) -> bytes:
-    return b"".join(back_up(house))
+    """The frames of a backup."""
+    return Unpacker().feed(b"".join(back_up(house)))
 
 
 def spoil(whole: bytes, kind: str) -> bytes:
@@ -156,12 +169,31 @@ def spoil(whole: bytes, kind: str) -> bytes:
     return archive.MAGIC + head_frame + archive.render_frame(archive.MESSAGES, bodies[kind]) + end
 
 
+def packed_wrongly(packed: bytes, kind: str) -> bytes:
+    return {
+        "nothing": b"",
+        "frames that are not packed": Unpacker().feed(packed),
+        "cut": packed[:-5],
+        "a bit": packed[:300] + bytes([packed[300] ^ 1]) + packed[301:],
+        "a length": packed[:10] + b"\1\xff\xff\xff" + packed[14:],
+    }[kind]
+
+
+@pytest.mark.parametrize("kind", ["nothing", "frames that are not packed", "cut", "a bit", "a length"])
+def test_what_is_packed_wrongly_leaves_nothing_behind(house: House, kind: str) -> None:
+    data = packed_wrongly(b"".join(back_up(house)), kind)
+    answer = bring_back(house, [data[at : at + 100] for at in range(0, len(data), 100)], {"name": "R"})
+    assert answer["error"]["err_code"] == 10062
+    assert "R" not in house.home.streams
+    assert "$G/R" not in house.file.streams()
+
+
 @pytest.mark.parametrize(
     "kind",
     "nothing|a tar|cut|a bit|a length|a kind|more|no head|no sense|order|a wildcard|negative|count".split("|"),
 )
 def test_what_is_no_whole_backup_leaves_nothing_behind(house: House, kind: str) -> None:
-    data = spoil(good(house), kind)
+    data = pack(spoil(good(house), kind))
     pieces = [data[at : at + 100] for at in range(0, len(data), 100)]
     answer = bring_back(house, pieces, {"name": "R"})
     assert answer["error"]["err_code"] == 10062

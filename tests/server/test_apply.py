@@ -293,18 +293,20 @@ def test_limits_and_mappings_of_an_account_hold_for_those_who_are_there() -> Non
     play(story, accounts=accounts(C={}))
 
 
-def test_who_says_nothing_stays_where_only_the_system_account_has_users() -> None:
+def test_the_first_users_of_the_system_account_shut_out_whoever_says_nothing() -> None:
     async def story(server: Server, lines: Lines) -> None:
         peer = await Peer.dial(server)
         await peer.connect()
-        system = {"$SYS": {"users": [{"user": "s", "password": "p"}]}}
-        change(server, accounts=system)
-        change(server, accounts=system)
+        peer.say(b"SUB x 1\r\n")
         assert await hears(peer) == []
-        change(server, accounts=accounts())
-        assert await peer.rest() in (b"", b"-ERR 'Authorization Violation'\r\n")
+        change(server, accounts={"$SYS": {"users": [{"user": "s", "password": "p"}]}})
+        assert await peer.rest() == b"-ERR 'Authorization Violation'\r\n"
+        assert "[WRN] Only the system account has users" in lines.text
+        later = await Peer.dial(server)
+        later.say(b'CONNECT {"verbose":false}\r\n')
+        assert await later.rest() == b"-ERR 'Authorization Violation'\r\n"
 
-    play(story, accounts={"$SYS": {"users": [{"user": "s", "password": "p"}]}})
+    play(story)
 
 
 def test_reloads_leave_nothing_behind() -> None:

@@ -1,15 +1,16 @@
 """Who gets in, for every combination of what a file can say about it: compared with rules written here, and with Go.
 
-Nobody gets in without credentials once there is any user, unless no_auth_user says so. The one exception is the Go
-server's: a file in which nothing but the system account has users leaves the global account open, and only that.
+Nobody gets in without credentials once there is any user, unless no_auth_user says so; that holds for users of the
+system account alone too, where the Go server leaves the global account open. Nor does a reload open anything.
 """
 
 from __future__ import annotations
 
 import json
+import random
 from itertools import product
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -45,17 +46,19 @@ ACCOUNTS = {
 }
 NO_AUTH_USERS = ("", "one", "two", "sys")
 PERMISSIONS = ("", ", permissions: {subscribe: {deny: nothing}}")
+OTHER_WAYS_IN = ", allowed_connection_types: [WEBSOCKET, MQTT]"
+"""Of a user that no plain client may be, as no_auth_user or otherwise."""
 
 
 class Case(NamedTuple):
     authorization: str
     accounts: str
     no_auth_user: str
-    permissions: str
+    rights: str
 
     def text(self) -> str:
         lines = [AUTHORIZATION[self.authorization], ACCOUNTS[self.accounts]]
-        text = "\n".join(line.replace("%s", self.permissions) for line in lines)
+        text = "\n".join(line.replace("%s", self.rights) for line in lines)
         return text + (f"\nno_auth_user: {self.no_auth_user}" if self.no_auth_user else "") + "\n"
 
     @property
@@ -78,17 +81,36 @@ class Case(NamedTuple):
             return False
         return not self.no_auth_user or self.no_auth_user in self.users
 
+    def known(self, name: str) -> str:
+        """The account that a user of the file gets into; empty for none."""
+        return "" if self.rights == OTHER_WAYS_IN else self.users[name]
+
     def silent(self) -> str:
         """The account that whoever says nothing gets into; empty for none."""
         if self.no_auth_user:
-            return self.users[self.no_auth_user]
-        if not self.users and self.authorization not in ("token", "user"):
-            return "$G"
-        only_system = self.accounts in ("system", "system_no_users", "named_system")
-        return "$G" if only_system and not self.authorization else ""
+            return self.known(self.no_auth_user)
+        return "$G" if not self.users and self.authorization not in ("token", "user") else ""
+
+    def lets_in_there(self, words: dict[str, str], here: bool) -> bool:
+        """Whether the Go server, which makes a user for who says nothing where only $SYS is there, lets somebody in."""
+        if self.authorization or self.no_auth_user:
+            return here
+        if self.accounts in ("system", "named_system"):
+            return here or not words
+        return here and (self.accounts != "system_no_users" or not words)
 
 
-CASES = [Case(*case) for case in product(AUTHORIZATION, ACCOUNTS, NO_AUTH_USERS, PERMISSIONS)]
+CASES = [Case(*case) for case in product(AUTHORIZATION, ACCOUNTS, NO_AUTH_USERS, (*PERMISSIONS, OTHER_WAYS_IN))]
+SILENCE: tuple[dict[str, Any], ...] = (
+    {},
+    {"user": "", "pass": "", "auth_token": ""},
+    {"user": None, "pass": None, "auth_token": None, "nkey": None, "sig": None},
+    {"nkey": "", "sig": "", "jwt": ""},
+    {"jwt": "x.y.z"},
+)
+"""Ways of saying nothing of oneself that counts."""
+WISHES: tuple[dict[str, Any], ...] = ({"account": "A", "new_account": True}, {"account": "A"}, {"account": "$SYS"})
+"""What a client may ask for and never gets."""
 CREDENTIALS = (
     {},
     {"user": "one", "pass": "one"},
@@ -124,11 +146,17 @@ class Wire:
         self.said += self.session.outbound.take()
 
 
-def admitted(server: Server, words: dict[str, str], silent: bool = False) -> str:
-    """The account that somebody gets into; empty for none. silent: without a CONNECT."""
+def enter(server: Server, words: dict[str, Any], silent: bool = False) -> Wire:
+    """Somebody who introduces himself; silent: without a CONNECT."""
     wire = Wire(server)
     start = b"" if silent else b"CONNECT %b\r\n" % json.dumps({"verbose": False, **words}).encode()
     wire.session.inbound.take_in(start + b"SUB x 1\r\nPING\r\n")
+    return wire
+
+
+def admitted(server: Server, words: dict[str, Any], silent: bool = False) -> str:
+    """The account that somebody gets into; empty for none."""
+    wire = enter(server, words, silent)
     if wire.session.closed:
         assert b"-ERR 'Authorization Violation'\r\n" in wire.said
         return ""
@@ -136,6 +164,35 @@ def admitted(server: Server, words: dict[str, str], silent: bool = False) -> str
     name = wire.session.account_name
     wire.session.on_eof()
     return name
+
+
+def check(server: Server, case: Case) -> None:
+    """Who gets into a server of this file, and who does not."""
+    for words in SILENCE:
+        assert admitted(server, words) == case.silent(), (case, words)
+    for words in WISHES:
+        assert admitted(server, words) in ("", case.silent()), (case, words)
+    assert admitted(server, {}, silent=True) == case.silent(), case
+    for name in case.users:
+        assert admitted(server, {"user": name, "pass": name}) == case.known(name), case
+        # An empty password is none, so that this is somebody who says nothing but his name.
+        for wrong in ("wrong", "", name.upper(), f"{name} "):
+            assert admitted(server, {"user": name, "pass": wrong}) == "", (case, wrong)
+    if case.users:
+        assert admitted(server, {"user": "stranger", "pass": "x"}) == "", case
+        assert admitted(server, {"auth_token": "x"}) == "", case
+    if case.authorization == "token":
+        assert admitted(server, {"auth_token": "tok"}) == "$G", case
+        assert admitted(server, {"auth_token": "to"}) == "", case
+    if case.authorization == "user":
+        assert admitted(server, {"user": "one", "pass": "one"}) == "$G", case
+        assert admitted(server, {"user": "one", "pass": "on"}) == "", case
+    for name in case.users if case.rights == PERMISSIONS[1] else ():
+        wire = enter(server, {"user": name, "pass": name})
+        wire.session.inbound.take_in(b"SUB nothing 2\r\nSUB something 3\r\n")
+        server.road.settle()
+        assert wire.said.endswith(b"-ERR 'Permissions Violation for Subscription to \"nothing\"'\r\n"), case
+        wire.session.on_eof()
 
 
 @pytest.fixture(scope="module")
@@ -158,20 +215,50 @@ def test_nobody_gets_in_whom_the_file_does_not_know(tmp_path: Path, tls: str, se
             continue
         assert case.can_be, case
         taken += 1
-        server = Server(options, clock=HandClock(), chance=SeededChance())
-        assert admitted(server, {}) == case.silent(), case
-        assert admitted(server, {}, silent=True) == case.silent(), case
-        for name, account in case.users.items():
-            assert admitted(server, {"user": name, "pass": name}) == account, case
-            # An empty password is none, so that this is somebody who says nothing but his name.
-            assert admitted(server, {"user": name, "pass": "wrong"}) == "", case
-        if case.users:
-            assert admitted(server, {"user": "stranger", "pass": "x"}) == "", case
-            assert admitted(server, {"auth_token": "x"}) == "", case
-    assert taken > 100
+        check(Server(options, clock=HandClock(), chance=SeededChance()), case)
+    assert taken > 150
 
 
-def test_flags_that_name_a_user_close_what_system_users_leave_open(tmp_path: Path) -> None:
+@pytest.mark.parametrize("seed", range(3))
+def test_a_reload_lets_in_whom_a_start_would_and_shuts_out_the_others(tmp_path: Path, tls: str, seed: int) -> None:
+    file = tmp_path / "server.conf"
+    chance = random.Random(seed)
+    secure = tls if seed else ""
+    cases = [case for case in CASES if case.can_be]
+    now = chance.choice(cases)
+    file.write_text(now.text() + secure)
+    server = Server(make_options(load_file(str(file)), {}), clock=HandClock(), chance=SeededChance())
+    refused = 0
+    for _ in range(60):
+        # What a reload may not change is tried too, only less often.
+        alike = [case for case in cases if fixed(case) == fixed(now)]
+        case = chance.choice(alike if chance.random() < 0.8 else cases)
+        before = [enter(server, words) for words in CREDENTIALS] + [enter(server, {}, silent=True)]
+        file.write_text(case.text() + secure)
+        options = make_options(load_file(str(file)), {})
+        try:
+            server.reload(options)
+        except OptionsError as error:
+            assert fixed(case) != fixed(now) and "config reload not supported" in str(error)
+            refused += 1
+            case = now
+        server.road.settle()
+        now = case
+        for wire, words in zip(before, (*CREDENTIALS, {}), strict=True):
+            # Whoever is still there is who he would be by the new file; he may have been sent away for coming again.
+            if not wire.session.closed:
+                assert admitted(server, words) == wire.session.account_name, (case, words)
+                wire.session.on_eof()
+        check(server, case)
+    assert refused
+
+
+def fixed(case: Case) -> tuple[str, bool]:
+    """What a reload may not change."""
+    return case.no_auth_user, case.accounts == "named_system"
+
+
+def test_flags_that_name_a_user_leave_users_of_the_system_account_as_they_are(tmp_path: Path) -> None:
     file = tmp_path / "server.conf"
     file.write_text(ACCOUNTS["system"].replace("%s", ""))
     for flags in ({"user": "one", "password": "one"}, {"token": "tok"}):
@@ -193,14 +280,15 @@ class FileProcess(ServerProcess):
 def test_the_go_server_lets_in_the_same(tmp_path: Path, form: str) -> None:
     file = tmp_path / "server.conf"
     for case in CASES:
-        if case.permissions or not case.can_be:
+        if case.rights or not case.can_be:
             continue
         file.write_text(case.text())
         server = Server(make_options(load_file(str(file)), {}), clock=HandClock(), chance=SeededChance())
         theirs = FileProcess(GO_SERVERS[form], file)
         try:
             for words in CREDENTIALS:
-                assert bool(admitted(server, words)) == goes_in(theirs, words), (case, words)
+                wanted = case.lets_in_there(words, bool(admitted(server, words)))
+                assert goes_in(theirs, words) == wanted, (case, words)
         finally:
             theirs.stop()
 

@@ -95,7 +95,6 @@ def test_every_option_has_its_row_and_its_test() -> None:
         "config_file",
         "config_digest",
         "default_permissions",
-        "has_authorization",
         "store_dir",  # of JetStream, which is in test_reload_jetstream.py
     }
     tested = {name for name, *_ in TAKEN + REFUSED} | {"accounts", "password", "no_auth_user", "tls"}

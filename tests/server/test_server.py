@@ -20,6 +20,7 @@ from natsd.server.options import Options
 from natsd.server.server import Server
 
 CONNECT = b'CONNECT {"verbose":false,"protocol":1}\r\nPING\r\n'
+SYSTEM_USER = {"users": [{"user": "s", "password": "p"}]}
 
 
 class Lines:
@@ -341,6 +342,25 @@ def test_warnings_at_the_start() -> None:
     text = play(story, max_payload=9 << 20, user="u", password="p").text
     assert "[WRN] max_payload is 9437184" in text
     assert "[WRN] Plaintext passwords detected" in text
+
+
+@pytest.mark.parametrize(
+    ("options", "warned"),
+    [
+        ({"accounts": {"$SYS": SYSTEM_USER}}, True),
+        ({"accounts": {"S": SYSTEM_USER, "A": {}}, "system_account": "S"}, True),
+        ({"accounts": {"$SYS": SYSTEM_USER}, "no_auth_user": "s"}, False),
+        ({"accounts": {"$SYS": SYSTEM_USER}, "user": "u", "password": "p"}, False),
+        ({"accounts": {"$SYS": SYSTEM_USER, "A": {"users": [{"user": "a", "password": "a"}]}}}, False),
+        ({"accounts": {"$SYS": {}}}, False),
+        ({}, False),
+    ],
+)
+def test_users_of_the_system_account_alone_are_warned_of(options: dict[str, Any], warned: bool) -> None:
+    async def story(server: Server, lines: Lines) -> None:
+        pass
+
+    assert ("[WRN] Only the system account has users" in play(story, **options).text) == warned
 
 
 def test_without_a_log_nothing_is_said_and_the_uptime_begins_with_the_start() -> None:

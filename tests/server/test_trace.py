@@ -33,12 +33,35 @@ def test_a_long_payload_is_cut_where_a_length_is_given() -> None:
 @pytest.mark.parametrize("key", ["auth_token", "pass", "sig", "proxy_sig", "nkey", "jwt", "PASS"])
 def test_secrets_of_a_connect_are_not_written(key: str) -> None:
     line = f'CONNECT {{"user":"u","{key}" : "se\\"cret","name":"n"}}'
-    assert redact(line) == f'CONNECT {{"user":"u","{key}" : "{REDACTED}","name":"n"}}'
+    assert redact(line) == f'CONNECT {{"user":"u","{key}":"{REDACTED}","name":"n"}}'
     assert "cret" not in lines(b"<<-", line.encode())[0]
 
 
 def test_a_secret_that_does_not_end_is_not_written_either() -> None:
     assert "cret" not in redact('CONNECT {"pass":"secret')
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"p\\u0061ss":"secret"}',
+        '{"tls_key":"secret"}',
+        '{"options":{"name":"secret"}}',
+        '{"name":["secret"]}',
+        '{"pass":{"a":"secret"}}',
+        '{"pass":"x","Pass":"secret"}',
+        '["secret"]',
+        '"secret"',
+        "secret",
+        '{"import":{"allow":["secret"]}}',
+    ],
+)
+def test_what_may_be_a_secret_is_not_written_in_any_form(text: str) -> None:
+    assert "secret" not in redact(f"CONNECT {text}")
+
+
+def test_half_a_character_does_not_get_into_the_log() -> None:
+    assert redact('CONNECT {"name":"\\ud800é"}') == 'CONNECT {"name":"?é"}'
 
 
 def test_what_was_noted_is_taken_once_and_in_order() -> None:

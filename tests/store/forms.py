@@ -19,6 +19,21 @@ def other() -> Any:
         return PLAIN
 
 
+def scan_all(
+    index: Any, seq: int, upto: int, filters: list[bytes], most: int, steps: int
+) -> list[tuple[int, int, bytes]]:
+    """What a scan finds, piece by piece."""
+    found: list[tuple[int, int, bytes]] = []
+    while True:
+        heads, at = index.scan(seq, upto, filters, most, steps)
+        assert len(heads) <= most
+        found += heads
+        if not at:
+            return found
+        assert upto <= at < seq if upto < seq else seq < at <= upto, (seq, at, upto)
+        seq = at
+
+
 class Pair:
     """Two indexes that are told the same, and their cursors."""
 
@@ -35,6 +50,11 @@ class Pair:
         plain, native = [getattr(index, name)(*args, **named) for index in self.both]
         assert native == plain, f"{name}{args}{named}: {native} instead of {plain}"
         return plain
+
+    def scan(self, seq: int, upto: int, filters: list[bytes], most: int, steps: int) -> None:
+        """Whole scans, which the forms may take in other pieces."""
+        plain, native = [scan_all(index, seq, upto, filters, most, steps) for index in self.both]
+        assert native == plain, f"scan{(seq, upto, filters, most, steps)}: {native} instead of {plain}"
 
     def open(self, filters: list[bytes], seq: int) -> None:
         for index, cursors in zip(self.both, self.cursors, strict=True):

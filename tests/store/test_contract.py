@@ -179,6 +179,24 @@ def test_messages_are_found_by_filter(stream: StreamStore) -> None:
     assert stream.last_match([b"b.2"], upto=3) is None
 
 
+def test_a_scan_looks_through_a_part_in_either_direction(stream: StreamStore) -> None:
+    stream.append(batch("a.1", "b.1", "a.2", "b.2", "a.1"), 1)
+    stream.append(batch("a.1"), 2)
+    stream.remove([3])
+    heads = [(1, 1, b"a.1"), (2, 1, b"b.1"), (4, 1, b"b.2"), (5, 1, b"a.1"), (6, 2, b"a.1")]
+    assert stream.scan(1, 9, [], 10, 10) == (heads, 0)
+    assert [seq for seq, _, _ in stream.scan(5, 2, [], 10, 10)[0]] == [5, 4, 2]
+    assert [seq for seq, _, _ in stream.scan(6, 1, [b"a.1"], 10, 10)[0]] == [6, 5, 1]
+    assert [seq for seq, _, _ in stream.scan(2, 5, [b"a.1"], 10, 10)[0]] == [5]
+    assert stream.scan(1, 6, [b"c"], 10, 10) == ([], 0)
+    assert stream.scan(7, 9, [b"a.1"], 10, 10) == ([], 0)
+    heads, at = stream.scan(1, 6, [b"b.*"], 1, 10)
+    assert [seq for seq, _, _ in heads] == [2]
+    assert 2 < at <= 4
+    heads, at = stream.scan(1, 6, [b"none", b"b.2"], 10, 2)
+    assert heads == [] and 2 < at <= 4
+
+
 def test_the_last_of_each_subject_is_known(stream: StreamStore) -> None:
     stream.append(batch("a.1", "b.1", "a.2", "b.1", "a.1"), 1)
     assert stream.last_seq_of(b"a.1") == 5

@@ -54,6 +54,14 @@ def test_damage_is_named_by_stream_and_sequence(directory: Path, capsys: pytest.
     assert content(directory) == before
 
 
+def test_the_store_is_found_in_the_folder_that_a_server_was_given(
+    directory: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    directory.rename(directory.parent / "jetstream")
+    assert main([str(directory.parent)]) == 0
+    assert "stream A/orders: 99 messages" in capsys.readouterr().out
+
+
 def test_what_is_no_store_is_said_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(tmp_path)]) == 2
     assert main([str(tmp_path / "nothing")]) == 2

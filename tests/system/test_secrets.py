@@ -40,6 +40,7 @@ SAID = [
     {"jwt": f"{CANARY}-jwt", "sig": f"{CANARY}-signature"},
     {"user": "a", "pass": f"{CANARY}-a", "account": "x"},
     {"user": "a", "proxy_sig": f"{CANARY}-proxy"},
+    {"user": "a", "pass": f"{CANARY}-a", "tls_key": f"{CANARY}-key", "seed": f"{CANARY}-seed"},
 ]
 """What clients say of themselves: the right thing, and everything that can be wrong."""
 WAYS: dict[str, tuple[list[str], dict[str, Any]]] = {
@@ -94,7 +95,8 @@ def pages(server: ServerProcess) -> Iterator[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_no_secret_comes_out_again(servers: Servers, way: str) -> None:
+def test_no_secret_comes_out_again(servers: Servers, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECRET_OF_SOMEBODY", f"{CANARY}-environment")
     flags, options = WAYS[way]
     server = servers.start("natsd", ["-D", "-V", *flags], options, fresh=True)
     watcher = server.dial()

@@ -18,7 +18,7 @@ from natsd.subjects.transform import Transform, TransformError, covers
 from natsd.subjects.valid import ANY_REST, ANY_TOKEN, has_wildcard, is_valid, tokens
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from natsd.base.chance import Chance
 
@@ -44,16 +44,17 @@ class Destination:
 class Mapping:
     """One source and its destinations, as they count in a server of `cluster`. Raises OptionsError."""
 
-    __slots__ = ("_certain", "_drawn", "_wanted", "source")
+    __slots__ = ("_certain", "_drawn", "_wanted", "destinations", "source")
 
     def __init__(self, source: bytes, destinations: Iterable[Destination], cluster: str = "") -> None:
         if not is_valid(source):
             raise OptionsError(f"mappings: the source {show(source)!r} is no valid subject")
         self.source = source
+        self.destinations = list(destinations)
         self._wanted = tokens(source)
         transforms: dict[bytes, Transform] = {}
         shares: dict[str, list[Destination]] = {}
-        for destination in destinations:
+        for destination in self.destinations:
             if destination.subject in transforms:
                 raise OptionsError(f"{self}: the destination {show(destination.subject)!r} is listed twice")
             if not 0 <= destination.weight <= 100:
@@ -121,6 +122,10 @@ class Mappings:
 
     def __len__(self) -> int:
         return len(self._literal) + len(self._wild)
+
+    def __iter__(self) -> Iterator[Mapping]:
+        yield from self._literal.values()
+        yield from self._wild
 
     def map(self, subject: bytes) -> tuple[bytes, bool]:
         """What a Sublist's mapper says: the subject to have instead of a published one, and whether always."""

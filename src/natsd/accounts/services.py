@@ -261,8 +261,10 @@ class ServiceImport:
         to_system = self.exporter is border.system
         info: dict[str, object] | None = None
         if header is not None:
-            header, before = without_info(header)
-            if border.path and before is not None:
+            header, said = without_info(header)
+            # What the first import of a chain finds was written by a client, and is not even looked at.
+            before = read_info(said) if border.path and said is not None else None
+            if before is not None:
                 asked = before.pop("acc", "")
                 before.pop("svc", None)
                 info = {"acc": asked, "svc": self.account.name, **before}
@@ -290,24 +292,30 @@ def _render(info: dict[str, object]) -> bytes:
     return ("{" + ",".join(fields) + "}").encode()
 
 
-def without_info(header: bytes) -> tuple[bytes, dict[str, object] | None]:
+def without_info(header: bytes) -> tuple[bytes, bytes | None]:
     """A header without lines about who asks, and what the first of them said."""
     found = None
     name = _INFO[:-1].lower()
     if name not in header.lower():
         return header, None
-    from json import loads
-
     kept = []
     for line in header.split(b"\r\n"):
         if line[: len(name)].lower() != name:
             kept.append(line)
         elif found is None:
-            try:
-                found = loads(line[len(name) :])
-            except ValueError:
-                continue
-    return b"\r\n".join(kept), found if isinstance(found, dict) else None
+            found = line[len(name) :]
+    return b"\r\n".join(kept), found
+
+
+def read_info(said: bytes) -> dict[str, object] | None:
+    """What a line about who asks says; None where it is no object."""
+    from json import loads
+
+    try:
+        found = loads(said)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def service_way(record: Import) -> TwoWay | None:

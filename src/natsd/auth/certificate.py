@@ -6,6 +6,7 @@ part, in its order first and then in any; then the subject as text, with its dom
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from natsd.base.der import alternative_names, subject_parts
@@ -130,18 +131,18 @@ class Owners:
 
     def __init__(self, names: Sequence[str]) -> None:
         self._in_order: dict[tuple[Part, ...], list[str]] = {}
-        self._in_any_order: dict[frozenset[Part], list[str]] = {}
+        self._in_any_order: dict[frozenset[tuple[Part, int]], list[str]] = {}
         for name in names:
             parts = parse_name(name)
             if parts is not None:
                 self._in_order.setdefault(tuple(parts), []).append(name)
-                self._in_any_order.setdefault(frozenset(parts), []).append(name)
+                self._in_any_order.setdefault(_counted(parts), []).append(name)
 
     def find(self, subject: list[Part]) -> list[str]:
         """The names of users that a subject is, the likeliest first."""
-        loose = [
-            name
-            for name in self._in_any_order.get(frozenset(subject), ())
-            if len(parse_name(name) or ()) == len(subject)
-        ]
-        return [*self._in_order.get(tuple(subject), ()), *loose]
+        return [*self._in_order.get(tuple(subject), ()), *self._in_any_order.get(_counted(subject), ())]
+
+
+def _counted(parts: list[Part]) -> frozenset[tuple[Part, int]]:
+    """The parts whatever their order; one that is there twice is not one that is there once."""
+    return frozenset(Counter(parts).items())

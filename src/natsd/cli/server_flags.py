@@ -53,6 +53,7 @@ FLAGS = [
     Flag("sl signal", "text", "signal", "Server", "signal[=pid]", SIGNAL_HELP),
     Flag("js jetstream", "bool", "jetstream", "JetStream", "", "Keep streams"),
     Flag("sd store_dir", "text", "store_dir", "JetStream", "dir", "Folder that streams are kept in"),
+    Flag("fsck", "text", "fsck", "JetStream", "dir", "Check such a folder, say what is in it, and exit"),
     Flag("l log", "text", "log_file", "Logging", "file", "Append the log to this file, not to stderr"),
     Flag("T logtime", "bool", "logtime", "Logging", "", "Date and time on every line (true)"),
     Flag("logtime_utc", "bool", "logtime_utc", "Logging", "", "Date and time in UTC, not in local time"),
@@ -97,12 +98,22 @@ FALSE = frozenset(("0", "f", "F", "false", "FALSE", "False"))
 class CommandLine:
     """What a command line asks for: attributes for Options, and what the program itself does."""
 
-    __slots__ = ("check_config", "config_file", "options", "show_help", "show_help_tls", "show_version", "signal")
+    __slots__ = (
+        "check_config",
+        "config_file",
+        "fsck",
+        "options",
+        "show_help",
+        "show_help_tls",
+        "show_version",
+        "signal",
+    )
 
     def __init__(self, values: dict[str, object]) -> None:
         self.show_help = bool(values.pop("show_help", False))
         self.show_help_tls = bool(values.pop("show_help_tls", False))
         self.signal = str(values.pop("signal", ""))
+        self.fsck = str(values.pop("fsck", ""))
         self.show_version = bool(values.pop("show_version", False))
         self.check_config = bool(values.pop("check_config", False))
         self.config_file = str(values.pop("config_file", ""))

@@ -48,6 +48,10 @@ def main() -> int:
         return refuse(str(error))
     if line.signal:
         return signal_servers(line.signal)
+    if line.fsck:
+        from natsd.store import fsck
+
+        return fsck.main([line.fsck])
     if line.show_help_tls:
         from natsd.cli.help_tls import text
 

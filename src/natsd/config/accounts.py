@@ -55,7 +55,9 @@ def read_accounts(reader: Reader, setting: Setting, name: str) -> list[AccountRe
 
 
 def _named(reader: Reader, setting: Setting, name: str, known: list[AccountRecord]) -> AccountRecord | None:
-    if name == GLOBAL:
+    if not name:
+        reader.error(setting, "an account needs a name")
+    elif name == GLOBAL:
         reader.error(setting, f"{quoted(name)} is the name of the global account, which needs no entry")
     elif any(account.name == name for account in known):
         reader.error(setting, f"there are two accounts {quoted(name)}")

@@ -98,7 +98,6 @@ def _combine(top: Reader, fields: Fields) -> dict[str, object]:
         # A handshake takes time before credentials can come.
         values["auth_timeout_s"] = record.timeout_s + 1.0
     if authorization is not None:
-        values["has_authorization"] = True
         for name in ("user", "password", "token"):
             if getattr(authorization, name):
                 values[name] = getattr(authorization, name)

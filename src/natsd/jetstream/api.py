@@ -31,10 +31,10 @@ PAGE: dict[str, Any] = {"total": 0, "offset": 0, "limit": 0}
 
 def _find_routes() -> dict[tuple[str, ...], list[Route]]:
     """By the words in front of the wildcards."""
-    from natsd.jetstream import cluster_api, message_api, snapshot_api, stream_api
+    from natsd.jetstream import cluster_api, message_api, snapshot_api, sql_api, stream_api
 
     table: dict[tuple[str, ...], list[Route]] = {}
-    rooms = [stream_api, message_api, snapshot_api, cluster_api]
+    rooms = [stream_api, message_api, snapshot_api, cluster_api, sql_api]
     try:
         from natsd.jetstream import consumer_api
     except ImportError:

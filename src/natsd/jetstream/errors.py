@@ -320,6 +320,13 @@ ERRORS: dict[str, tuple[int, int, str]] = {
     "CONSUMER_STREAM_IDENTITY_MISMATCH": (400, 10225, "consumer's stream identity does not match: {msg}"),
     "STREAM_RECONFIGURE_IN_PROGRESS": (400, 10226, "stream reconfiguration already in progress"),
     "MESSAGE_SOURCE_HDR_NOT_ALLOWED": (400, 10227, "message stream source header is not allowed"),
+    # What only natsd has is far from the numbers of others.
+    "SQL_INVALID": (400, 19001, "invalid query: {err}"),
+    "SQL_TIME_LIMIT": (408, 19002, "the query took longer than {limit}"),
+    "SQL_MEMORY_LIMIT": (413, 19003, "the query needs more memory than it may have"),
+    "SQL_BUSY": (429, 19004, "too many queries are waiting"),
+    "SQL_NOT_AVAILABLE": (503, 19005, "SQL is not available: {err}"),
+    "SQL_FAILED": (500, 19006, "the query failed: {err}"),
 }
 
 

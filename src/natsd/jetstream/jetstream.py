@@ -11,6 +11,7 @@ from natsd.jetstream.consumer_create import restore_consumers
 from natsd.jetstream.errors import ApiError
 from natsd.jetstream.home import Home
 from natsd.jetstream.limits import AccountLimits, ServerLimits
+from natsd.jetstream.sql_api import SqlQueue
 from natsd.jetstream.stream import Stream
 from natsd.jetstream.stream_check import dynamic_metadata
 from natsd.jetstream.stream_config import is_unfinished, load_config
@@ -20,14 +21,15 @@ if TYPE_CHECKING:
     from natsd.base.chance import Chance
     from natsd.base.clock import Clock, Timers
     from natsd.base.log import Log
+    from natsd.jetstream.sql_query import Workers
     from natsd.store.contract import Store
 
 
 class JetStream:
     """All of it. `memory` and `file` are open stores; `enable` gives it to an account.
 
-    declined: accounts that are told that they have none. used: bytes by kind of storage over all accounts.
-    failed: why nothing is stored any more, empty while all is well.
+    workers: who starts processes for SQL. declined: accounts that are told that they have none.
+    used: bytes by kind of storage over all accounts. failed: why nothing is stored any more, empty while all is well.
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class JetStream:
         domain: str = "",
         strict: bool = True,
         limits: ServerLimits | None = None,
+        workers: Workers | None = None,
     ) -> None:
         self.clock = clock
         self.timers = timers
@@ -52,6 +55,7 @@ class JetStream:
         self.domain = domain
         self.strict = strict
         self.limits = limits or ServerLimits()
+        self.queries = SqlQueue(workers)
         self.api_level = API_LEVEL
         self.dynamic_metadata = dynamic_metadata(API_LEVEL)
         self.api_total = 0
@@ -168,6 +172,7 @@ class JetStream:
 
     def close(self) -> None:
         """Stop everything, write what has to be written."""
+        self.queries.close()
         for home in list(self.declined.values()):
             home.api.close()
         for home in list(self.homes.values()):

@@ -17,6 +17,7 @@ from natsd.jetstream import archive, sourcing
 from natsd.jetstream.consumer_create import restore_consumers
 from natsd.jetstream.dates import render_date
 from natsd.jetstream.errors import ApiError
+from natsd.jetstream.packing import Unpacker
 from natsd.jetstream.request import TYPE_PREFIX
 from natsd.jetstream.stream import Stream
 from natsd.jetstream.stream_config import load_config, save_config
@@ -40,6 +41,7 @@ class Restore:
     def __init__(self, home: Home, config: StreamConfig) -> None:
         self._home = home
         self._config = config
+        self._unpacker = Unpacker()
         self._reader = archive.Reader()
         self._stream: Stream | None = None
         self._error: ApiError | None = None
@@ -87,7 +89,7 @@ class Restore:
                 if not payload:
                     self._finish(reply)
                     return
-                for kind, body in self._reader.feed(payload):
+                for kind, body in self._reader.feed(self._unpacker.feed(payload)):
                     self._take_frame(kind, body)
             except (archive.ArchiveError, StoreError, ValueError) as error:
                 self._end(reply, self._failed(error))

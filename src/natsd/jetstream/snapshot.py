@@ -13,6 +13,7 @@ import msgspec
 from natsd.base.clock import SECOND_NS
 from natsd.jetstream import archive, headers
 from natsd.jetstream.dates import render_date
+from natsd.jetstream.packing import pack
 from natsd.jetstream.stream_config import save_config
 from natsd.kernel import Subscription
 
@@ -32,6 +33,7 @@ LEAST_CHUNK, MOST_CHUNK = 1024, 1 << 20
 LEAST_WINDOW, MOST_WINDOW = 1024, 32 << 20
 ACK_TIMEOUT_NS = 5 * SECOND_NS
 INTEREST_TIMEOUT_NS = 2 * SECOND_NS
+LOOK_NS = SECOND_NS // 50
 
 
 class Snapshot:
@@ -55,13 +57,22 @@ class Snapshot:
         self._sub = Subscription(self._acks + b".>", b"", handler=self._on_acks)
 
     def start(self) -> None:
-        """Begin to send, as soon as somebody listens."""
+        """Begin to send, as soon as somebody listens to this very subject.
+
+        Who asks with a wildcard for all his replies and subscribes to the subject when he has the answer, as natscli
+        does, would lose the first chunks.
+        """
+        self._stream.home.sublist.insert(self._sub)
+        self._look(INTEREST_TIMEOUT_NS)
+
+    def _look(self, left_ns: int) -> None:
+        """Send if somebody listens, or look again while there is time."""
+        self._timer = None
         home = self._stream.home
-        home.sublist.insert(self._sub)
-        if home.sublist.has_interest(self._deliver):
+        if left_ns <= 0 or any(sub.subject == self._deliver for sub in home.sublist.match(self._deliver)[0]):
             self._send()
         else:
-            self._wait(INTEREST_TIMEOUT_NS)
+            self._timer = home.timers.schedule(LOOK_NS, lambda: self._look(left_ns - LOOK_NS))
 
     def _make_frames(self) -> Iterator[bytes]:
         stream = self._stream
@@ -101,7 +112,7 @@ class Snapshot:
                 self._finish(headers.status(500, b"stream closed"), "stream closed")
                 return
             while len(self._data) < self._chunk and (frame := next(self._frames, None)) is not None:
-                self._data += frame
+                self._data += pack(frame)
             chunk = bytes(self._data[: self._chunk])
             del self._data[: self._chunk]
             if not chunk:
@@ -121,10 +132,7 @@ class Snapshot:
 
     def _on_silence(self) -> None:
         self._timer = None
-        if self._index == 0 and self._room:
-            self._send()
-        else:
-            self._finish(headers.status(408, b"No Flow Response"), "no flow response")
+        self._finish(headers.status(408, b"No Flow Response"), "no flow response")
 
     def _finish(self, status: bytes, error: str) -> None:
         if self._done:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from natsd.monitor.account_borders import exports, imports, mappings
 from natsd.monitor.document import Rows
 from natsd.monitor.query import BadQuery
 from natsd.monitor.times import date
@@ -63,12 +64,18 @@ def account_detail(server: ServerView, name: str) -> Document:
         "client_connections": account.connections,
         "subscriptions": len(account.sublist),
     }
+    if mapped := mappings(account):
+        detail["mappings"] = mapped
+    exported = exports(account)
     if account is system:
-        detail["exports"] = [
+        exported += [
             {"subject": subject, "type": "service", "response_type": answers} for subject, answers in SYSTEM_EXPORTS
         ]
+    if exported:
+        detail["exports"] = exported
+    imported = imports(server.accounts, account)
     if system is not None:
-        detail["imports"] = [
+        imported += [
             {
                 "subject": service.replace("*", name),
                 "account": system.name,
@@ -82,6 +89,8 @@ def account_detail(server: ServerView, name: str) -> Document:
             for subject, service, shared in SYSTEM_SERVICES
             if shared or account is not system
         ]
+    if imported:
+        detail["imports"] = imported
     detail["name_tag"] = name
     detail["sublist_stats"] = account.sublist.stats()
     return detail
@@ -121,4 +130,3 @@ def account_stat(account: Account) -> Document:
 def _traffic(messages: int, size: int) -> Document:
     none = {"msgs": 0, "bytes": 0}
     return {"msgs": messages, "bytes": size, "gateways": none, "routes": none, "leafs": none}
-

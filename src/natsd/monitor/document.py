@@ -89,9 +89,7 @@ def _fragments(value: object, outer: str, indent: str) -> Iterator[str]:
 
 
 def _holds_rows(document: dict[str, object]) -> bool:
-    return any(
-        isinstance(item, Rows) or (isinstance(item, dict) and _holds_rows(item)) for item in document.values()
-    )
+    return any(isinstance(item, Rows) or (isinstance(item, dict) and _holds_rows(item)) for item in document.values())
 
 
 def render(value: object, outer: str = "", indent: str = INDENT) -> str:

@@ -204,6 +204,7 @@ class SecurityView(Protocol):
     @property
     def not_after_s(self) -> int: ...
 
+
 class StorageOptionsView(Protocol):
     """What JetStream was told. sync_interval_s: 0 for a sync before every acknowledgement."""
 

@@ -86,6 +86,7 @@ def apply_access(server: Server) -> None:
     if server.storage is not None:
         server.storage.follow_accounts()
     roster.credentials = server.make_credentials(before)
+    server.warn_of_closed_door()
     roster.info.auth_required = roster.credentials.announced
     roster.info.refresh()
     recheck = Recheck(before, roster.credentials)

@@ -18,6 +18,8 @@ from natsd.base.units import friendly_bytes, render_duration
 from natsd.base.version import API_LEVEL
 from natsd.jetstream.jetstream import JetStream
 from natsd.jetstream.limits import AccountLimits, ServerLimits
+from natsd.net.connection import Backlog
+from natsd.server.sql_process import SqlProcesses
 from natsd.store.contract import StoreError
 from natsd.store.file import FileStore
 from natsd.store.memory import MemoryStore
@@ -59,6 +61,9 @@ class Storage:
             self._file = FileStore(options.store_dir, sync_interval_s=options.sync_interval_s)
         except (OSError, StoreError) as error:
             raise StorageError(f"JetStream cannot use {options.store_dir}: {error}") from None
+        backlog = Backlog()
+        self._file.on_congested = lambda: server.road.congested.append(backlog)
+        self._file.on_relieved = backlog.release
         self._introduce()
         limits = ServerLimits(
             max_memory=options.max_memory,
@@ -67,6 +72,7 @@ class Storage:
             max_request_batch=options.max_request_batch,
             duplicate_window_ns=options.duplicate_window_ns,
         )
+        self._processes = SqlProcesses(self._loop, server.timers)
         self._server = server
         self.jetstream = JetStream(
             MemoryStore(),
@@ -79,6 +85,7 @@ class Storage:
             domain=options.domain,
             strict=options.strict,
             limits=limits,
+            workers=self._processes,
         )
         trouble = self._follow()
         if trouble:
@@ -148,6 +155,7 @@ class Storage:
         """Write everything; then nothing is served any more."""
         self._loop.remove_reader(self._file.fileno())
         self.jetstream.close()
+        self._processes.close()
 
 
 def account_limits(block: dict[str, object]) -> AccountLimits:

@@ -38,8 +38,7 @@ class Options:
     {"publish": {"allow": [...], "deny": [...]}, "subscribe": ..., "allow_responses": {"max": 1, "expires": 120}}}`, or
     what a configuration file gave. default_permissions: those of users without any. no_auth_user: the name of the user
     that silent clients become. accounts: records, or by name what the accounts block of a configuration file has.
-    has_authorization: something is said of who may connect, be it nothing. What records of accounts and auth_callout
-    hold is in natsd/config/records.py.
+    What records of accounts and auth_callout hold is in natsd/config/records.py.
     jetstream: True, or a mapping with the keys of the block in a configuration file. store_dir: where streams are kept.
     """
 
@@ -53,7 +52,6 @@ class Options:
         "config_file",
         "debug",
         "default_permissions",
-        "has_authorization",
         "host",
         "http_base_path",
         "http_host",
@@ -162,7 +160,6 @@ class Options:
         users: Iterable[Any] | None = None,
         no_auth_user: str = "",
         default_permissions: Any = None,
-        has_authorization: bool = False,
         jetstream: bool | dict[str, Any] = False,
         store_dir: str = "",
     ) -> None:
@@ -227,7 +224,6 @@ class Options:
         self.users = list(users or ())
         self.no_auth_user = no_auth_user
         self.default_permissions = default_permissions
-        self.has_authorization = has_authorization
         self.jetstream = jetstream
         self.store_dir = store_dir
 

@@ -21,7 +21,7 @@ from natsd.net.resets import Resets
 from natsd.protocol.errors import SERVER_SHUTDOWN
 from natsd.protocol.info import Info
 from natsd.server.options import MAX_PAYLOAD_WARNING, split_host_port
-from natsd.server.tenancy import OPEN_USER, make_accounts, map_global, opens_global, swap_accounts
+from natsd.server.tenancy import make_accounts, map_global, only_system_has_users, swap_accounts
 from natsd.session.roster import Roster, Rules
 from natsd.session.session import Session
 from natsd.system.service import Service
@@ -97,7 +97,6 @@ class Server:
         self.road.reserved_replies = RESERVED_REPLIES
         self.border = Border(self.road, self.clock, self.timers, chance, self.name)
         self.accounts, self.system_account = make_accounts(options, self.border)
-        self._open_secret = ""
         self.roster = self._make_roster()
 
         self.system: Service | None = None
@@ -198,20 +197,12 @@ class Server:
                 if rights is None or rights.permissions.key != user.permissions.key:
                     rights = Rights(user.permissions, self.road)
             users.append((user, rights))
-        no_auth_user = options.no_auth_user
-        if opens_global(options):
-            from natsd.accounts.users import User
-
-            # The same after a reload, so that those who came in by it stay.
-            secret = self._open_secret = self._open_secret or self.chance.take(32).hex()
-            no_auth_user = OPEN_USER + secret[:32]
-            users.append((User(no_auth_user, secret[32:]), None))
         return Credentials(
             token=options.token,
             user=options.user,
             password=options.password,
             users=users,
-            no_auth_user=no_auth_user,
+            no_auth_user=options.no_auth_user,
             salt=self.chance.take(16),
         )
 
@@ -270,6 +261,7 @@ class Server:
             log.warn(f"max_payload is {options.max_payload}: over {MAX_PAYLOAD_WARNING} bytes performance suffers")
         if self.roster.credentials.plaintext:
             log.warn("Plaintext passwords detected, use nkeys or bcrypt")
+        self.warn_of_closed_door()
         sock = bind(self.host, max(options.port, 0))
         try:
             self._open_jetstream()
@@ -309,6 +301,14 @@ class Server:
             log.notice(f"TLS {'required' if options.tls.required else 'available'} for client connections")
             if options.tls.handshake_first is True:
                 log.warn('Clients that are not using "TLS Handshake First" option will fail to connect')
+
+    def warn_of_closed_door(self) -> None:
+        """Say so where only the system account has users."""
+        if only_system_has_users(self.options):
+            self.log.warn(
+                "Only the system account has users: clients without credentials are refused."
+                " Name one of your users as no_auth_user to let them in"
+            )
 
     def use_network(self) -> None:
         """Have the connections go by the options."""

@@ -19,10 +19,6 @@ if TYPE_CHECKING:
     from natsd.session.session import Session
 
 
-OPEN_USER = "nats-"
-"""How the name of the user begins that stands for those who say nothing; the rest nobody can guess."""
-
-
 def make_accounts(options: Options, border: Border) -> tuple[dict[str, Account], Account | None]:
     """All accounts by name, and the system account. Raises OptionsError."""
     accounts = {GLOBAL: Account(GLOBAL, border.road)}
@@ -97,14 +93,9 @@ def system_name(options: Options) -> str:
     return SYSTEM
 
 
-def opens_global(options: Options) -> bool:
-    """Whether those who say nothing of themselves get into the global account although there are users.
-
-    That is the Go server's rule for installations that only gave the system account its users: nothing about
-    authorization is said, no other account is there, so what was open stays open.
-    """
-    system = system_name(options)
-    if options.no_auth_user or options.has_authorization or options.user or options.token or not system:
+def only_system_has_users(options: Options) -> bool:
+    """Whether everybody but the users of the system account is shut out, which few who write such a file mean."""
+    if options.no_auth_user or options.user or options.token:
         return False
-    told = {record.name for record in options.accounts} | {user.account for user in options.check_users()}
-    return told == {system}
+    system = system_name(options)
+    return {user.account for user in options.check_users()} == {system}

@@ -4,7 +4,7 @@
     127.0.0.1:1234 - cid:5 - <<- MSG_PAYLOAD: ["hello"]
     127.0.0.1:1234 - cid:5 - ->> [OK]
 
-Secrets in a CONNECT are not written.
+Of a CONNECT only what is known to be no secret is written: of other keys, and of those nobody knows, the names alone.
 """
 
 from __future__ import annotations
@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 
 
 REDACTED = "[REDACTED]"
+SHOWN = frozenset(
+    "verbose pedantic echo headers no_responders protocol name lang version user account new_account tls_required"
+    " remote_account".split()
+)
+"""Keys of a CONNECT whose values are written."""
 
 
 def render(
@@ -55,11 +60,24 @@ def header_of(line: bytes, payload: bytes) -> bytes | None:
 
 
 def redact(line: str) -> str:
-    """A CONNECT line without the values of its secrets."""
-    import re
+    """A CONNECT line without the values of secrets. What cannot be read is not written at all."""
+    from json import dumps
 
-    secret = r'("(?:auth_token|pass|sig|proxy_sig|nkey|jwt)"\s*:\s*)"(?:[^"\\]|\\.)*"?'
-    return re.sub(secret, rf'\1"{REDACTED}"', line, flags=re.IGNORECASE)
+    from natsd.protocol.peer_json import load_json
+
+    try:
+        pairs = load_json(line[len("CONNECT") :].encode())
+    except ValueError:
+        pairs = None
+    if not isinstance(pairs, tuple):
+        return f"CONNECT {REDACTED}"
+    fields = (
+        f"{dumps(key, ensure_ascii=False)}:"
+        + dumps(value if key.lower() in SHOWN and not isinstance(value, tuple | list) else REDACTED, ensure_ascii=False)
+        for key, value in pairs
+    )
+    # An escape may stand for half a character, which no log can hold.
+    return f"CONNECT {{{','.join(fields)}}}".encode("utf-8", "replace").decode()
 
 
 def take(

@@ -547,6 +547,47 @@ cdef class Index(Ledger):
             entry = walk_on(&self.pages, &place)
         return n
 
+    def scan(self, uint64_t seq, uint64_t upto, list filters not None, Py_ssize_t most, Py_ssize_t steps):
+        cdef Patterns patterns = Patterns(filters)
+        cdef Chooser chooser = None
+        cdef Place place
+        cdef Entry* entry = NULL
+        cdef bint back = upto < seq, chained = False
+        cdef uint64_t at = seq
+        cdef uint32_t only = NOBODY
+        cdef list seqs = [], found = []
+        if len(patterns.words) == 1 and len(patterns.key) == 1:
+            # Messages of one subject know each other, once the first of them is found.
+            only = self.find_row(patterns.key[0])
+            if only == NOBODY:
+                return found, 0
+            at = min(seq, self.subject_rows.rows[only].last) if back else max(seq, self.subject_rows.rows[only].first)
+            entry = entry_of(&self.pages, at)
+            chained = entry != NULL and entry.subject == only
+        else:
+            chooser = Chooser(self, patterns)
+        walk_from(&self.pages, &place, seq + 1 if back else seq)
+        while steps > 0 and PyList_GET_SIZE(seqs) < most:
+            steps -= 1
+            if not chained:
+                entry = walk_back(&self.pages, &place) if back else walk_on(&self.pages, &place)
+                at = 0 if entry == NULL else place.seq
+                chained = entry != NULL and entry.subject == only
+            if at == 0 or ((at < upto) if back else (at > upto)):
+                break
+            if chained or (only == NOBODY and chooser.has(entry.subject)):
+                seqs.append(at)
+            if chained:
+                entry = entry_of(&self.pages, at)
+                at = self.back_of(at, entry) if back else self.ahead_of(at, entry)
+            else:
+                at = at - 1 if back else at + 1
+        for seq in seqs:
+            entry = entry_of(&self.pages, seq)
+            if entry != NULL:  # making objects may run anything
+                found.append((seq, self.time_of(seq), <bytes> self.subject_rows.rows[entry.subject].name))
+        return found, 0 if (at < upto if back else at > upto) else at
+
     def cursor(self, list filters not None, uint64_t seq):
         return Cursor(self, filters, seq)
 

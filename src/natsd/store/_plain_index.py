@@ -445,6 +445,29 @@ class Index:
             return sum(subject.count for subject in self._matching(wanted))
         return sum(wanted.matches(entry.subject.name) for _, entry in self._walk(first, self._last))
 
+    def scan(
+        self, seq: int, upto: int, filters: list[bytes], most: int, steps: int
+    ) -> tuple[list[tuple[int, int, bytes]], int]:
+        wanted = Filter(filter_key(filters))
+        found: list[tuple[int, int, bytes]] = []
+        walk = self._walk_back(seq, upto) if upto < seq else self._walk(seq, min(upto, self._last))
+        for at, entry in walk:
+            if len(found) >= max(most, 1) or steps <= 0:
+                return found, at
+            steps -= 1
+            if wanted.matches(entry.subject.name):
+                found.append((at, self._time(at), entry.subject.name))
+        return found, 0
+
+    def _walk_back(self, first: int, last: int) -> Iterator[tuple[int, Entry]]:
+        entries, seqs = self._entries, self._seqs
+        for at in range(bisect_right(seqs, first) - 1, self._head - 1, -1):
+            if seqs[at] < last:
+                return
+            entry = entries.get(seqs[at])
+            if entry is not None:
+                yield seqs[at], entry
+
     # Cursors
 
     def cursor(self, filters: list[bytes], seq: int) -> Cursor:

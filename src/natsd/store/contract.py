@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     Message = tuple[int, bytes, bytes | None, bytes, int]
+    Head = tuple[int, int, bytes]
     Published = tuple[bytes, bytes | None, bytes | None, bytes]
     """subject, reply, header, payload: as the kernel hands messages to a local subscription."""
 
@@ -164,6 +165,12 @@ class StreamStore(Protocol):
 
     def count(self, filters: list[bytes], first: int = 0) -> int:
         """How many messages from `first` on match."""
+        ...
+
+    def scan(self, seq: int, upto: int, filters: list[bytes], most: int, steps: int) -> tuple[list[Head], int]:
+        """Look through a part of the stream without fetching what it finds: from `seq` up to `upto`, or down to it
+        where that is smaller, at `steps` messages at most, for `most` that match. Returns (seq, time_ns, subject) of
+        these, and where to go on: 0 when there is no more."""
         ...
 
     def cursor(self, filters: list[bytes], seq: int) -> Cursor: ...

@@ -1,4 +1,7 @@
-"""Checks a store directory and says what is in it, changing nothing: `python -m natsd.store.fsck DIRECTORY`."""
+"""Checks a store directory and says what is in it, changing nothing: `nats-server --fsck DIRECTORY`.
+
+Without the flags of a server: `python -m natsd.store.fsck DIRECTORY`.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +24,10 @@ def explain(directory: str) -> tuple[list[str], bool]:
     if not os.path.isdir(directory):
         raise StoreError(f"{directory} is not a directory")
     recovery = Recovery(directory)
+    inner = os.path.join(directory, "jetstream")
+    if not recovery.segments and not recovery.checkpoint and os.path.isdir(inner):
+        # What a server calls its store directory has the store in a folder of this name.
+        return explain(inner)
     if not recovery.segments and not recovery.checkpoint:
         raise StoreError(f"{directory} holds no store")
     store = FileStore(directory, read_only=True)
@@ -69,7 +76,7 @@ def _streams(store: FileStore) -> Iterator[str]:
 
 
 def main(arguments: list[str]) -> int:
-    """0: whole; 1: damaged; 2: no store."""
+    """The exit status. 0: whole; 1: damaged; 2: no store."""
     if len(arguments) != 1:
         sys.stderr.write("usage: python -m natsd.store.fsck DIRECTORY\n")
         return 2

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from natsd.session.session import Session
     from natsd.system.service import Service
 
+_BLANKS = dict.fromkeys((*range(33), 127), "_")
 ADVISORY = "io.nats.server.advisory.v1."
 CONNS_INTERVAL_NS = 30 * SECOND_NS
 """The figures of an account with connections are told at least so often."""
@@ -26,6 +27,11 @@ STATSZ_INTERVAL_NS = 10 * SECOND_NS
 """The server's figures are told first after a quarter of a second, then after twice the time, up to this."""
 STATSZ_LEAST_NS = SECOND_NS
 """And not more often than this, whoever asks for it."""
+
+
+def in_subject(name: str) -> str:
+    """The name of an account as part of a subject: blanks and control characters would be read as protocol."""
+    return name.translate(_BLANKS)
 
 
 class Events:
@@ -70,7 +76,7 @@ class Events:
     def on_admitted(self, session: Session) -> None:
         """A client was let in."""
         if self.heard:
-            subject = f"$SYS.ACCOUNT.{session.account_name}.CONNECT"
+            subject = f"$SYS.ACCOUNT.{in_subject(session.account_name)}.CONNECT"
             if self._wanted(subject):
                 event = self._event("client_connect")
                 event["client"] = self._client(session)
@@ -79,7 +85,7 @@ class Events:
     def on_closed(self, session: Session, reason: str) -> None:
         """A client is gone."""
         if self.heard:
-            subject = f"$SYS.ACCOUNT.{session.account_name}.DISCONNECT"
+            subject = f"$SYS.ACCOUNT.{in_subject(session.account_name)}.DISCONNECT"
             if self._wanted(subject):
                 self._tell(subject, self._end(session, reason))
 
@@ -96,7 +102,8 @@ class Events:
             self._tell_conns(account)
 
     def _tell_conns(self, account: Account) -> None:
-        subjects = (f"$SYS.SERVER.ACCOUNT.{account.name}.CONNS", f"$SYS.ACCOUNT.{account.name}.SERVER.CONNS")
+        name = in_subject(account.name)
+        subjects = (f"$SYS.SERVER.ACCOUNT.{name}.CONNS", f"$SYS.ACCOUNT.{name}.SERVER.CONNS")
         wanted = [subject for subject in subjects if self._wanted(subject)]
         event = self.conns(account) if wanted else {}
         for subject in wanted:

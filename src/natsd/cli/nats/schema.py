@@ -40,6 +40,7 @@ SCHEMAS = {
     "stream_msg_delete_request": ("message_api", "DeleteRequest"),
     "stream_msg_get_request": ("message_api", "GetRequest"),
     "stream_purge_request": ("message_api", "PurgeRequest"),
+    "stream_sql_request": ("sql_api", "SqlRequest"),
     "stream_update_request": ("stream_config", "StreamRequest"),
 }
 

@@ -30,6 +30,7 @@ TABLE: Table = {
     "rm": (f"{_HERE}.stream_change:remove", "Remove a stream", ("delete", "del")),
     "rmm": (f"{_HERE}.stream_change:remove_message", "Remove one message", ()),
     "seal": (f"{_HERE}.stream_change:seal", "Let nothing change in a stream any more", ()),
+    "sql": (f"{_HERE}.stream_sql:sql", "Ask for messages in SQL", ()),
     "state": (f"{_HERE}.stream_list:state", "Show the state", ()),
     "subjects": (f"{_HERE}.stream_list:subjects", "List subjects with their messages", ("subj",)),
     "view": (f"{_HERE}.stream_messages:view", "Page through the messages", ()),

@@ -1,0 +1,29 @@
+"""Certificates for tests of TLS, made once for each file of tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.certificates import Authority
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("certificates")
+
+
+@pytest.fixture(scope="module")
+def authority(folder: Path) -> Authority:
+    return Authority(folder)
+
+
+@pytest.fixture(scope="module")
+def pair(authority: Authority) -> tuple[str, str]:
+    return authority.sign("server")
+
+
+@pytest.fixture(scope="module")
+def client_pair(authority: Authority) -> tuple[str, str]:
+    return authority.sign("client")
