@@ -353,7 +353,6 @@ def test_a_pid_file_that_cannot_be_written_is_fatal(tmp_path: Path) -> None:
         ("-x", "flag provided but not defined: -x"),
         ("-p abc", 'invalid value "abc" for flag -p: parse error'),
         ("--routes x", "nats-server: flag -routes is not supported yet"),
-        ("--jetstream", "nats-server: flag -jetstream is not supported yet"),
         ("serve", 'nats-server: unrecognized command: "serve"'),
         (
             "-l /nowhere/server.log",

@@ -53,7 +53,7 @@ def test_flags_set_what_the_table_says() -> None:
 
 def test_flags_of_options_are_in_the_table() -> None:
     without_key = {"show_help", "show_version", "check_config", "config_file", "user", "password", "token"}
-    without_key |= {"signal", "show_help_tls"}
+    without_key |= {"fsck", "signal", "show_help_tls"}
     tls = {"tls", "tlscert", "tlskey", "tlsverify", "tlscacert"}  # keys of the tls block
     shortcuts = {"debug_and_trace", "verbose_trace", "debug_and_verbose_trace"}
     flags = {name for option in OPTIONS for name in option.flag.split()}

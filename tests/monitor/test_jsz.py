@@ -148,7 +148,7 @@ def test_metrics_tell_of_accounts_streams_and_consumers(server: FakeServer) -> N
     lines = "".join(metrics(server, {})).splitlines()
     found = {line.split("{")[0]: line for line in lines if line.startswith("jetstream_")}
     for name, value in {
-        "jetstream_account_storage_used": 33,
+        "jetstream_account_storage_used": 20,
         "jetstream_stream_total_messages": 1,
         "jetstream_stream_subject_count": 1,
         "jetstream_consumer_num_pending": 1,

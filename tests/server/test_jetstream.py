@@ -109,7 +109,7 @@ def test_a_folder_that_cannot_be_used_is_an_error(tmp_path: Path) -> None:
     place.write_text("no folder")
 
     async def run() -> None:
-        with pytest.raises(StorageError, match="JetStream cannot use"):
+        with pytest.raises(StorageError, match="storage directory is not a directory"):
             await serve(place).start()
 
     asyncio.run(run())

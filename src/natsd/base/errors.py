@@ -10,6 +10,9 @@ class NatsdError(Exception):
 class OptionsError(NatsdError):
     """An option has a value that cannot be, or two options contradict each other."""
 
+    kind = ""
+    """What a line about it begins with, where tools look for it."""
+
 
 class StorageError(NatsdError):
     """JetStream's directory cannot be used. The text is one line, fit for the log."""

@@ -72,7 +72,7 @@ def main() -> int:
             return 0
         program = Program(options, line)
     except OptionsError as error:
-        return refuse(*f"{PROGRAM}: {error}".split("\n"))
+        return refuse(*f"{PROGRAM}: {error.kind}{error}".split("\n"))
     except OSError as error:
         return refuse(f"{PROGRAM}: error opening file: {reason('open', error)}")
     from natsd.embed import new_loop

@@ -13,7 +13,7 @@ import re
 from bisect import bisect_right
 from typing import TYPE_CHECKING
 
-from natsd.config.problems import ConfigError, Problem, quoted
+from natsd.config.problems import ParseError, Problem, quoted
 from natsd.config.scalars import BadScalar, is_variable, plain_scalar, unescape
 from natsd.config.setting import Setting
 
@@ -101,7 +101,7 @@ def parse_file(path: str, world: World) -> Map:
     world.open_files.append(path)
     settings = _parse_bytes(data, path, world, 0)
     if world.problems:
-        raise ConfigError(world.problems)
+        raise ParseError(world.problems)
     return settings
 
 
@@ -111,7 +111,7 @@ def parse_text(text: str, file: str = "", world: World | None = None) -> Map:
         world = World(_no_files, _no_variable)
     settings = _Parser(text, file, world, 0).parse()
     if world.problems:
-        raise ConfigError(world.problems)
+        raise ParseError(world.problems)
     return settings
 
 

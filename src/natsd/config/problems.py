@@ -47,6 +47,12 @@ class ConfigError(OptionsError):
         return [problem for problem in self.problems if problem.warning]
 
 
+class ParseError(ConfigError):
+    """The form of a configuration is wrong, whatever it says."""
+
+    kind = "Parse error: "
+
+
 def quoted(text: str) -> str:
     """`text` in double quotes for an error line. Control characters are made visible where the line is shown."""
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

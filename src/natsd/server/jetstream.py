@@ -59,7 +59,11 @@ class Storage:
             self.max_file = options.max_file or free_bytes(options.store_dir)
             started = time.monotonic_ns()
             self._file = FileStore(options.store_dir, sync_interval_s=options.sync_interval_s)
-        except (OSError, StoreError) as error:
+        except (NotADirectoryError, FileExistsError):
+            raise StorageError(f"storage directory is not a directory: {options.store_dir}") from None
+        except OSError as error:
+            raise StorageError(f"could not create storage directory - {error}") from None
+        except StoreError as error:
             raise StorageError(f"JetStream cannot use {options.store_dir}: {error}") from None
         backlog = Backlog()
         self._file.on_congested = lambda: server.road.congested.append(backlog)
@@ -90,7 +94,7 @@ class Storage:
         trouble = self._follow()
         if trouble:
             self.jetstream.close()
-            raise StorageError(f"Can't start JetStream: Error enabling jetstream on configured accounts: {trouble}")
+            raise StorageError(f"Error enabling jetstream on configured accounts: {trouble}")
         self._tell_recovery(started)
         self._file.postpone = server.road.add_work
         self._road = server.road
