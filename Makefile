@@ -2,7 +2,8 @@
 # make test     everything CI runs: lint, types, import law, the suite against the native and the plain kernel
 # make lint     ruff, mypy --strict, import-linter
 # make bench    side by side with any Go nats-server on PATH; flags in ARGS
-# make crash    crash the store at random places and kill it while it writes, ROUNDS (40) times each
+# make crash    crash the store at random places and fail its system calls, ROUNDS (40) times each; kill a server under
+#               load CYCLES (100) times
 # make fuzz-asan  native against plain, kernel and index of streams, under AddressSanitizer for SECONDS (600) each
 # make clean    removes what the others made
 #
@@ -23,6 +24,7 @@ ARGS ?=
 PYTEST_ARGS ?=
 SECONDS ?= 600
 ROUNDS ?= 40
+CYCLES ?= 100
 
 BIN := $(VENV)/bin
 PIP_QUIET := --quiet --disable-pip-version-check
@@ -71,7 +73,8 @@ bench: $(VENV)/.installed-bench
 crash: $(VENV)/.installed-test
 	@for plain in 0 1; do \
 	    NATSD_PLAIN=$$plain NATSD_CRASH_ROUNDS=$(ROUNDS) $(BIN)/python -m pytest --timeout=0 $(PYTEST_ARGS) \
-	        tests/store/test_crash.py tests/store/test_kill.py tests/store/test_damage.py || exit 1; \
+	        tests/store/test_crash.py tests/store/test_kill.py tests/store/test_damage.py tests/store/test_faults.py || exit 1; \
+	    NATSD_PLAIN=$$plain $(BIN)/python -m tests.crash --cycles $(CYCLES) || exit 1; \
 	done
 
 fuzz-asan: $(ASAN_VENV)/.installed

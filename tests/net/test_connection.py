@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from natsd.base.clock import HandClock, Timers
-from natsd.net.connection import Connection, Network
+from natsd.net.connection import Backlog, Connection, Network
 
 
 class Loop:
@@ -243,6 +243,22 @@ def test_a_producer_waits_for_all_of_them_but_for_no_longer_than_a_moment(settin
     setting.clock.move(0.01)
     assert producer.fd in setting.loop.readers
     assert receivers[1][0].waiting == []
+
+
+def test_a_full_backlog_is_waited_for_however_long_it_takes(setting: Setting) -> None:
+    producer, _ = setting.connection()
+    receiver, outbound = setting.connection()
+    setting.block(receiver, 2000)
+    backlog = Backlog()
+    assert producer.pause([outbound, backlog, backlog])
+    setting.clock.move(60)
+    assert producer.fd not in setting.loop.readers
+    assert receiver.waiting == []
+    backlog.release()
+    assert producer.fd in setting.loop.readers
+    assert producer.pause([backlog])
+    producer.close(flush=False, linger=False)
+    assert backlog.waiting == []
 
 
 def test_a_receiver_named_twice_is_waited_for_once(setting: Setting) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ import natsd
 from natsd.base.errors import OptionsError, StorageError
 from natsd.server.jetstream import friendly_bytes
 from natsd.server.jetstream_options import JetStreamOptions, as_jetstream
+from natsd.store import FORM, Log
+from natsd.store.file import FileStore
 from tests.session.memory import Lines
 
 
@@ -148,3 +151,38 @@ def test_limits_are_taken_over() -> None:
 )
 def test_sizes_are_written_as_go_does(size: int, text: str) -> None:
     assert friendly_bytes(size) == text
+
+
+def test_whoever_publishes_faster_than_the_disk_takes_it_is_not_read_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    most, count, size = 100_000, 4000, 500
+    seen: list[int] = []
+
+    class Slow(FileStore):
+        def __init__(self, *args: Any, **options: Any) -> None:
+            super().__init__(*args, most_unsynced=most, **options)
+
+        def hand_over(self) -> None:
+            super().hand_over()
+            seen.append(self.log.unwritten)
+
+    monkeypatch.setattr("natsd.server.jetstream.FileStore", Slow)
+    if FORM == "native":
+        monkeypatch.setattr("natsd.store.file.Log", partial(Log, slow_ns=2_000_000))
+
+    async def run() -> None:
+        async with serve(tmp_path) as server:
+            await ask(server, "$JS.API.STREAM.CREATE.S", {"name": "S", "subjects": ["s.>"]})
+            reader, writer = await asyncio.open_connection(server.host, server.port)
+            writer.write(b'CONNECT {"verbose":false}\r\n' + b"PUB s.a %d\r\n%b\r\n" % (size, b"x" * size) * count)
+            writer.write(b"PING\r\n")
+            while (await reader.readline()) != b"PONG\r\n":
+                pass
+            assert (await ask(server, "s.a"))[0]["seq"] == count + 1
+            assert server.roster.stalls > 3
+            writer.close()
+
+    asyncio.run(run())
+    # What one read brings may come on top.
+    assert most < max(seen) < most + (1 << 20)

@@ -20,7 +20,8 @@ def operation(chance: Random, now: int) -> tuple[Any, ...]:
     """Something to do, as values: a name and what it needs."""
     key = chance.choice(KEYS)
     what = chance.choice(
-        ("append",) * 8 + ("append ttl", "remove", "remove", "purge", "purge subject", "skip", "limits", "expire")
+        ("append",) * 8
+        + ("append ttl", "remove", "remove", "purge", "purge subject", "skip", "limits", "expire")
         + ("delta", "delta", "state", "forget", "configure", "consumer", "delete consumer", "delete", "append at")
     )
     numbers = [chance.random() for _ in range(6)]

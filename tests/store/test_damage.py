@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from natsd.store.contract import Limits
 from natsd.store.file import FileStore
+
+from .operations import seen
 
 SEGMENT_BYTES = 8192
 COUNT = 400
@@ -146,3 +149,43 @@ def test_both_checkpoints_missing_cost_nothing_where_the_log_is_whole(directory:
     store, lost = check(directory, 0)
     assert not any(lost.values())
     again(store, directory)
+
+
+@pytest.fixture
+def worn(tmp_path: Path) -> Path:
+    """A store that has given segments back: the first records of its streams are gone with them."""
+    directory = tmp_path / "worn"
+    store = FileStore(directory, segment_bytes=SEGMENT_BYTES)
+    old = store.create("A/old", b"old", Limits())
+    old.append([(b"o.%d" % n, None, None, b"kept") for n in range(20)], 1)
+    store.create("A/gone", b"gone", Limits()).append([(b"g", None, None, b"never again")], 1)
+    store.configure_consumer("A/old", "c", b"consumer")
+    old.save_consumer("c", b"state", checkpoint=True, removed=[3, 4, 5])
+    old.save_consumer("c", b"delta", checkpoint=False)
+    busy = store.create("A/busy", b"busy", Limits(max_msgs=50))
+    store.delete("A/gone")
+    for n in range(1, 4000):
+        busy.append([(b"b", None, None, b"%d" % n * 20)], n)
+        if n % 20 == 0:
+            store.wait()
+            store.settle()
+    assert "00000001.seg" not in os.listdir(directory)
+    store.close()
+    return directory
+
+
+def test_freed_segments_take_nothing_with_them_even_if_both_checkpoints_are_lost(worn: Path) -> None:
+    before = FileStore(worn, segment_bytes=SEGMENT_BYTES)
+    expected = seen(before)
+    assert expected["A/old"][3] == {"c": [b"state", b"delta"]}
+    before.close()
+    for path in worn.glob("checkpoint*"):
+        path.unlink()
+    store = FileStore(worn, segment_bytes=SEGMENT_BYTES)
+    assert seen(store) == expected
+    assert [damage.text for damage in store.damage] == ["both checkpoints are missing; the one in the log is used"]
+    store.close()
+    again = FileStore(worn, segment_bytes=SEGMENT_BYTES)
+    assert seen(again) == expected
+    assert not again.damage
+    again.close()

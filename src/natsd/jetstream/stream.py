@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from natsd.jetstream.home import Home
     from natsd.store.contract import StreamStore
 
+MOST_DELETED = 1 << 20
+"""So many removed sequences are named at most where somebody asks for them."""
+
 
 class StreamConsumer(Protocol):
     """What a stream knows of its consumers.
@@ -371,7 +374,7 @@ class Stream:
         if state.num_deleted:
             page["num_deleted"] = state.num_deleted
             if deleted:
-                page["deleted"] = self.store.deleted()
+                page["deleted"] = self.store.deleted(MOST_DELETED)
         page["consumer_count"] = len(self.consumers)
         return page
 

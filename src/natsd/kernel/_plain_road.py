@@ -77,7 +77,7 @@ class Road:
         self.on_work: Callable[[], None] | None = None
         self.trace: list[tuple[Any, bytes, bytes, bytes | None]] | None = None
         self.busy = False
-        self.congested: list[Outbound] = []
+        self.congested: list[Any] = []  # outbounds that are too full, and whatever else a producer should wait for
         self.speaker: Any = None  # the owner of the connection whose read is dealt with; None outside of one
         self.seed = (seed & MASK) or 0x9E3779B97F4A7C15
         self._random = self.seed

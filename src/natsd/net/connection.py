@@ -100,25 +100,30 @@ class Stall:
 
     def __init__(self, producer: Connection) -> None:
         self.producer = producer
-        self.receivers: list[tuple[Connection, int]] = []
+        self.receivers: list[tuple[Connection | Backlog, int]] = []
         self.timer = producer.network.timers.schedule(STALL_NS, self.on_timeout)
 
-    def wait_for(self, receiver: Connection, sent_bytes: int) -> None:
+    def wait_for(self, receiver: Connection | Backlog, sent_bytes: int) -> None:
         if self not in receiver.waiting:
             self.receivers.append((receiver, sent_bytes))
             receiver.waiting.append(self)
 
-    def on_caught_up(self, receiver: Connection) -> None:
+    def on_caught_up(self, receiver: Connection | Backlog) -> None:
         """One of them has drained, or is gone."""
         self.receivers = [entry for entry in self.receivers if entry[0] is not receiver]
         if not self.receivers:
             self.end()
 
     def on_timeout(self) -> None:
-        """The producer has waited long enough; who did not move at all meanwhile is not waited for again."""
+        """The producer has waited long enough for connections; who did not move meanwhile is not waited for again."""
+        lasting = [entry for entry in self.receivers if isinstance(entry[0], Backlog)]
         for receiver, before in self.receivers:
-            receiver.note_progress(before)
-        self.end()
+            if isinstance(receiver, Connection):
+                receiver.note_progress(before)
+                receiver.waiting.remove(self)
+        self.receivers = lasting
+        if not lasting:
+            self.end()
 
     def end(self) -> None:
         """Let the producer go on."""
@@ -130,6 +135,22 @@ class Stall:
         for receiver, _ in self.receivers:
             receiver.waiting.remove(self)
         self.receivers = []
+
+
+class Backlog:
+    """What waits for something slower than any socket, a disk. Producers that add to it when it is full wait until it
+    is released, however long that takes. On a road's list of the congested it stands beside the outbounds."""
+
+    __slots__ = ("waiting",)
+
+    def __init__(self) -> None:
+        self.waiting: list[Stall] = []
+
+    def release(self) -> None:
+        """Let everybody go on."""
+        waiting, self.waiting = self.waiting, []
+        for stall in waiting:
+            stall.on_caught_up(self)
 
 
 class Connection:
@@ -282,19 +303,29 @@ class Connection:
 
     # Producers and receivers.
 
-    def pause(self, receivers: Sequence[Outbound]) -> bool:
-        """Stop reading until these receivers have drained, for 10 ms at most; False when there is nobody to wait for.
+    def pause(self, receivers: Sequence[Outbound | Backlog]) -> bool:
+        """Stop reading until these receivers have drained, for 10 ms at most but for a backlog; False when there is
+        nobody to wait for.
 
         A receiver that took nothing at all during an earlier stall is only waited for once half of max_pending is
         reached: it must not slow others, and will be cut by max_pending or the deadline.
         """
         network = self.network
-        if not network.stalling or self._stall is not None or self._state != _OPEN or self._last_reads >= 0:
+        if self._stall is not None or self._state != _OPEN or self._last_reads >= 0:
             return False
         stall: Stall | None = None
         for outbound in receivers:
+            if isinstance(outbound, Backlog):
+                stall = stall or Stall(self)
+                stall.wait_for(outbound, 0)
+                continue
             receiver = outbound.owner.wire
-            if not isinstance(receiver, Connection) or receiver._state != _OPEN or not receiver._writing:
+            if (
+                not network.stalling
+                or not isinstance(receiver, Connection)
+                or receiver._state != _OPEN
+                or not receiver._writing
+            ):
                 continue
             if receiver._stuck_at == outbound.sent_bytes and outbound.pending <= network.max_pending // 2:
                 continue

@@ -17,6 +17,7 @@ from natsd.base.errors import StorageError
 from natsd.base.units import render_duration
 from natsd.jetstream.jetstream import JetStream
 from natsd.jetstream.limits import AccountLimits, ServerLimits
+from natsd.net.connection import Backlog
 from natsd.store.contract import StoreError
 from natsd.store.file import FileStore
 from natsd.store.memory import MemoryStore
@@ -57,6 +58,9 @@ class Storage:
             self._file = FileStore(options.store_dir, sync_interval_s=options.sync_interval_s)
         except (OSError, StoreError) as error:
             raise StorageError(f"JetStream cannot use {options.store_dir}: {error}") from None
+        backlog = Backlog()
+        self._file.on_congested = lambda: server.road.congested.append(backlog)
+        self._file.on_relieved = backlog.release
         self._introduce()
         limits = ServerLimits(
             max_memory=options.max_memory,

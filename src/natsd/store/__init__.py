@@ -1,17 +1,18 @@
 """Where JetStream keeps messages: one contract, a store in memory and one on disk.
 
-Picks the form of the index as the kernel picks its own: native where it was built, plain elsewhere or where
-NATSD_PLAIN=1 asks for it. `FORM` says which one runs.
+Picks the form as the kernel picks its own: native where it was built, plain elsewhere or where NATSD_PLAIN=1 asks for
+it. `FORM` says which one runs, all of it: half a native build is an ImportError, no mixture.
 """
 
 from __future__ import annotations
 
 import os
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from natsd.store._plain_cursor import Cursor
-    from natsd.store._plain_file import FileIndex, Runs, replay_run, restore_run, survey
+    from natsd.store._plain_file import FileIndex, Runs, relocate_run, replay_run, restore_run, survey
     from natsd.store._plain_index import Index
     from natsd.store._plain_log import Log
     from natsd.store._plain_memory import MemoryIndex
@@ -21,11 +22,11 @@ else:
     FORM = "plain"
     if os.environ.get("NATSD_PLAIN") != "1":
         try:
-            from natsd.store import _native_index  # noqa: F401  (is it built?)
-
+            import_module("natsd.store._native_index")
             FORM = "native"
-        except ImportError:
-            FORM = "plain"
+        except ModuleNotFoundError as error:
+            if error.name != "natsd.store._native_index":
+                raise
 
 _HOMES = {
     "Index": "index",
@@ -33,6 +34,7 @@ _HOMES = {
     "MemoryIndex": "memory",
     "FileIndex": "file",
     "Runs": "file",
+    "relocate_run": "file",
     "replay_run": "file",
     "restore_run": "file",
     "survey": "file",
@@ -45,14 +47,21 @@ def __getattr__(name: str) -> object:
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    try:
-        value = getattr(import_module(f"natsd.store._{FORM}_{home}"), name)
-    except ModuleNotFoundError:
-        value = getattr(import_module(f"natsd.store._plain_{home}"), name)
+    value = getattr(import_module(f"natsd.store._{FORM}_{home}"), name)
     globals()[name] = value
     return value
 
 
-__all__ = ["FORM", "Cursor", "FileIndex", "Index", "Log", "MemoryIndex", "Runs", "replay_run", "restore_run", "survey"]
+__all__ = [
+    "FORM",
+    "Cursor",
+    "FileIndex",
+    "Index",
+    "Log",
+    "MemoryIndex",
+    "Runs",
+    "relocate_run",
+    "replay_run",
+    "restore_run",
+    "survey",
+]

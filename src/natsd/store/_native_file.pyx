@@ -2,7 +2,7 @@
 """Native form of `_plain_file`: a stream's index whose messages lie in the native log."""
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
-from libc.stdlib cimport free, malloc
+from libc.stdlib cimport free, malloc, qsort, realloc
 from libc.string cimport memcpy
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 
@@ -22,29 +22,65 @@ cdef enum:
     HEADER_OVERHEAD = 4
     EXTRAS = 16
     ERASED = 14
+    CHECKPOINT = 18
+
+cdef struct Found:  # a message, where it lies
+    uint64_t seq
+    uint64_t place
 
 
 natsd_crc_prepare()
 
 
+cdef int in_order(const void* one, const void* two) noexcept nogil:
+    cdef const Found* a = <const Found*> one
+    cdef const Found* b = <const Found*> two
+    if a.seq != b.seq:
+        return -1 if a.seq < b.seq else 1
+    return -1 if a.place < b.place else a.place > b.place
+
+
+cdef inline uint64_t varint(const uint8_t** at, const uint8_t* end) noexcept:
+    cdef uint64_t value = 0
+    cdef int shift = 0
+    cdef uint8_t byte = 128
+    while byte & 128 and at[0] < end:
+        byte = at[0][0]
+        at[0] += 1
+        value |= <uint64_t> (byte & 127) << shift
+        shift = (shift + 7) & 63
+    return value
+
+
 cdef class Runs:
-    """A set of sequences, as runs."""
+    """A set of sequences: rendered ranges, of which each lies above the one before."""
 
     cdef uint64_t* ends  # first and last of each
     cdef size_t n, hint
     cdef readonly uint64_t count
 
-    def __init__(self, list runs not None):
-        cdef size_t i = 0
-        self.ends = <uint64_t*> malloc((2 * len(runs) + 1) * sizeof(uint64_t))
+    def __init__(self, list ranges not None):
+        cdef const uint8_t* at
+        cdef const uint8_t* end
+        cdef uint64_t seq
+        cdef size_t most = 1
+        cdef bytes data
+        for data in ranges:
+            most += PyBytes_GET_SIZE(data)  # a run takes two bytes or more, and two of these
+        self.ends = <uint64_t*> malloc(most * sizeof(uint64_t))
         if self.ends == NULL:
             raise MemoryError("no memory to open the store with")
-        for first, last in runs:
-            self.ends[2 * i] = first
-            self.ends[2 * i + 1] = last
-            self.count += self.ends[2 * i + 1] - self.ends[2 * i] + 1
-            i += 1
-        self.n = i
+        for data in ranges:
+            at = <const uint8_t*> PyBytes_AS_STRING(data)
+            end = at + PyBytes_GET_SIZE(data)
+            seq = 0
+            while at + 1 < end:
+                seq += varint(&at, end)
+                self.ends[2 * self.n] = seq
+                seq += varint(&at, end)
+                self.ends[2 * self.n + 1] = seq - 1
+                self.count += seq - self.ends[2 * self.n]
+                self.n += 1
 
     def __dealloc__(self):
         free(self.ends)
@@ -88,6 +124,8 @@ cdef class FileIndex(Index):
     cdef readonly uint32_t number
     cdef public int64_t expires_ns
     cdef public list lost
+    cdef Found* late  # met out of order while the store is opened
+    cdef size_t late_n, late_cap
 
     def __init__(self, Log log not None, uint32_t number, uint64_t first_seq=1):
         Index.__init__(self, OVERHEAD, HEADER_OVERHEAD, first_seq)
@@ -95,6 +133,9 @@ cdef class FileIndex(Index):
         self.number = number
         self.expires_ns = -1
         self.lost = []
+
+    def __dealloc__(self):
+        free(self.late)
 
     cdef uint64_t put_message(self, uint64_t seq, bytes subject, bytes header, bytes payload, int64_t time_ns) except? 0:
         cdef size_t subject_n = PyBytes_GET_SIZE(subject), payload_n = PyBytes_GET_SIZE(payload)
@@ -190,21 +231,52 @@ cdef class FileIndex(Index):
             self.tell()
         return 0
 
-    def rebuild(self, list places not None, dict maps not None):
-        """Know of exactly these (sequence, place), ascending; maps: the bytes of each segment."""
-        cdef uint64_t seq, place, segment = 0
+    def defer(self, record):
+        """A live message that was met behind others with higher sequences."""
+        self.hold_back(record.seq, record.place)
+
+    cdef int hold_back(self, uint64_t seq, uint64_t place) except -1:
+        cdef Found* wider
+        if self.late_n == self.late_cap:
+            wider = <Found*> realloc(self.late, (2 * self.late_cap + 1024) * sizeof(Found))
+            if wider == NULL:
+                raise MemoryError("no memory to open the store with")
+            self.late = wider
+            self.late_cap = 2 * self.late_cap + 1024
+        self.late[self.late_n].seq = seq
+        self.late[self.late_n].place = place
+        self.late_n += 1
+        return 0
+
+    def fold(self, dict maps not None):
+        """Give the messages that were met out of order their place; maps: the bytes of each segment."""
+        cdef uint64_t segment = 0
         cdef const uint8_t[::1] view = None
-        cdef const Fixed* fixed
-        cdef const char* at
+        cdef size_t i
+        cdef Place place
+        cdef Entry* entry
+        if not self.late_n:
+            return
+        walk_from(&self.pages, &place, 0)
+        while True:
+            entry = walk_on(&self.pages, &place)
+            if entry == NULL:
+                break
+            self.hold_back(place.seq, entry.position)
+        qsort(self.late, self.late_n, sizeof(Found), in_order)
         self.clear()
         self.last = self.first = 0
         self.runs_head = self.runs_end = self.deadlines.n = 0
-        for seq, place in places:
-            if view is None or place >> 32 != segment:
-                segment = place >> 32
+        for i in range(self.late_n):
+            if i + 1 < self.late_n and self.late[i + 1].seq == self.late[i].seq:
+                continue  # there is a later copy
+            if view is None or self.late[i].place >> 32 != segment:
+                segment = self.late[i].place >> 32
                 view = maps[segment]
-            at = <const char*> &view[<uint32_t> place]
-            self.know_bytes(<const Fixed*> at, place, False)
+            self.know_bytes(<const Fixed*> &view[<uint32_t> self.late[i].place], self.late[i].place, False)
+        free(self.late)
+        self.late = NULL
+        self.late_n = self.late_cap = 0
 
     cdef int know_bytes(self, const Fixed* fixed, uint64_t place, bint limited) except -1:
         """As know, of a record that validates."""
@@ -230,23 +302,44 @@ cdef class FileIndex(Index):
         Index.skip(self, last_seq)
         self.last_time_ns = last_time_ns
 
-    def live_runs(self):
-        """(first, last) of each run of sequences that are there."""
-        cdef list runs = []
-        cdef uint64_t first = 0, last = 0
+    def live_ranges(self, uint64_t first, uint64_t upto, size_t most):
+        """The rendered ranges of the messages from one sequence up to another, `most` messages at most, and where to
+        go on: 0 where that was all."""
+        cdef bytearray ranges = bytearray()
+        cdef uint64_t end = 0, begin = 0, last = 0
         cdef Place place
         cdef Entry* entry
-        walk_from(&self.pages, &place, 0)
+        walk_from(&self.pages, &place, first)
         while True:
             entry = walk_on(&self.pages, &place)
-            if entry != NULL and first and place.seq == last + 1:
+            if entry == NULL or place.seq > upto or not most:
+                break
+            most -= 1
+            if begin and place.seq == last + 1:
                 last = place.seq
                 continue
-            if first:
-                runs.append((first, last))
-            if entry == NULL:
-                return runs
-            first = last = place.seq
+            if begin:
+                render_run(ranges, begin - end, last - begin + 1)
+                end = last + 1
+            begin = last = place.seq
+        if begin:
+            render_run(ranges, begin - end, last - begin + 1)
+        return bytes(ranges), 0 if entry == NULL or place.seq > upto else place.seq
+
+
+cdef int render_run(bytearray out, uint64_t distance, uint64_t length) except -1:
+    cdef char data[20]
+    cdef int n = 0
+    cdef uint64_t value
+    for value in (distance, length):
+        while value > 127:
+            data[n] = <char> (value & 127 | 128)
+            n += 1
+            value >>= 7
+        data[n] = <char> value
+        n += 1
+    out.extend(data[:n])
+    return 0
 
 
 cdef inline bint whole(const char* at, size_t left, uint32_t segment) noexcept:
@@ -284,8 +377,8 @@ def replay_run(data, size_t at, size_t stop, uint64_t segment, dict streams, uin
 
 
 def restore_run(data, size_t at, size_t stop, uint64_t segment, dict streams, dict wanted):
-    """Take the live messages (wanted: the Runs of each stream) from data[at] on, up to the first that is out of order,
-    or a record that does not validate. Returns where that is."""
+    """Take the live messages (wanted: the Runs of each stream) from data[at] on, up to a record that does not validate.
+    Returns where that is. See `FileIndex.fold` for those that are out of order."""
     cdef const uint8_t[::1] view = data
     cdef const char* base
     cdef const Fixed* fixed
@@ -313,31 +406,75 @@ def restore_run(data, size_t at, size_t stop, uint64_t segment, dict streams, di
                 elif entry_of(&index.pages, fixed.seq) != NULL:
                     index.move(fixed.seq, segment << 32 | at)
                 else:
-                    break
+                    index.hold_back(fixed.seq, segment << 32 | at)
         at += fixed.length
     return at
 
 
+def relocate_run(Log log not None, uint64_t segment, size_t at, size_t stop, dict streams):
+    """Append the live messages of a segment from one offset up to another to the log again. Returns where it ended:
+    before `stop` where a record does not validate."""
+    cdef const char* base
+    cdef const Fixed* fixed
+    cdef const char* data
+    cdef FileIndex index = None
+    cdef Entry* entry
+    cdef size_t left = 0, used
+    cdef uint64_t place, to
+    cdef int64_t expires_ns
+    while at < stop:
+        place = segment << 32 | at
+        base = log.window(place, FIXED, &left)
+        if base == NULL or left < FIXED:
+            break
+        fixed = <const Fixed*> base
+        if fixed.length > left and FIXED <= fixed.length <= 2147483648:
+            base = log.window(place, fixed.length, &left)
+            fixed = <const Fixed*> base
+        if base == NULL or not whole(base, left, <uint32_t> segment):
+            break
+        used = fixed.length
+        if fixed.kind == MESSAGE or fixed.kind == RELOCATED:
+            if index is None or index.number != fixed.stream:
+                index = streams.get(fixed.stream)
+            entry = NULL if index is None else entry_of(&index.pages, fixed.seq)
+            if entry != NULL and entry.position == place:
+                data = base + FIXED + (8 if fixed.flags & WATERMARK else 0)
+                expires_ns = -1
+                if fixed.flags & EXPIRES:
+                    memcpy(&expires_ns, data, 8)
+                    data += 8
+                to = log.put(RELOCATED, fixed.stream, fixed.seq, fixed.time_ns, expires_ns, data, fixed.subject,
+                             data + fixed.subject, <Py_ssize_t> fixed.header if fixed.flags & RECORD_HEADED else -1,
+                             data + fixed.subject + fixed.header, base + used - data - fixed.subject - fixed.header)
+                index.move(fixed.seq, to)
+        at += used
+    return at
+
+
 def survey(data, size_t at, uint64_t segment):
-    """The highest watermark of the records from data[at] on, whatever lies between them, and where ERASED ones are."""
+    """The highest watermark of the records from data[at] on, whatever lies between them, where ERASED and CHECKPOINT
+    ones are, and where the first bytes are that do not validate."""
     cdef const uint8_t[::1] view = data
     cdef const char* base
     cdef const Fixed* fixed
     cdef size_t stop = view.shape[0]
     cdef uint64_t highest = 0, watermark
-    cdef list erased = []
+    cdef list marked = []
+    cdef size_t gap = stop
     if at >= stop:
-        return highest, erased
+        return highest, marked, at
     base = <const char*> &view[0]
     while at + FIXED <= stop:
         fixed = <const Fixed*> (base + at)
-        if fixed.kind == 0 or fixed.kind > ERASED or fixed.extra or not whole(base + at, stop - at, segment):
+        if fixed.kind == 0 or (fixed.kind > ERASED and fixed.kind != CHECKPOINT) or fixed.extra or not whole(base + at, stop - at, segment):
+            gap = min(gap, at)
             at += 1
             continue
         if fixed.flags & WATERMARK:
             memcpy(&watermark, base + at + FIXED, 8)
             highest = max(highest, watermark)
-        if fixed.kind == ERASED:
-            erased.append(at)
+        if fixed.kind == ERASED or fixed.kind == CHECKPOINT:
+            marked.append(at)
         at += fixed.length
-    return highest, erased
+    return highest, marked, min(gap, at)

@@ -2,7 +2,7 @@
 
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
-cdef struct Fixed:  # the first 40 bytes of a record, see `records`
+cdef packed struct Fixed:  # the first 40 bytes of a record, see `records`; records lie anywhere
     uint32_t crc
     uint32_t length
     uint8_t kind
@@ -45,6 +45,9 @@ cdef extern from "disk.h" nogil:
         uint64_t syncs
         uint64_t writes
         uint32_t spares_wanted
+        uint64_t fault_at
+        int64_t slow_ns
+        int fault
 
 cdef class Log:
     cdef natsd_disk* disk
@@ -56,7 +59,7 @@ cdef class Log:
     cdef readonly uint32_t segment
     cdef size_t offset
     cdef uint32_t before, before_bytes
-    cdef size_t segment_bytes, cache_bytes, most_unsynced
+    cdef size_t segment_bytes, cache_bytes
     cdef uint64_t marked  # the last watermark that was written
     cdef readonly uint64_t durable, synced
     cdef readonly str failure

@@ -57,8 +57,9 @@ cdef class Log:
         self.dir_fd = -1
 
     def __init__(self, str directory, bytes uuid, uint32_t segment, *, size_t segment_bytes=SEGMENT_BYTES,
-                 double sync_interval_s=0, size_t cache_bytes=32 << 20, size_t most_unsynced=64 << 20,
-                 uint32_t spares=0, int trace=-1):
+                 double sync_interval_s=0, size_t cache_bytes=32 << 20, uint32_t spares=0,
+                 int trace=-1, uint64_t fault_at=0, int fault=0,
+                 int64_t slow_ns=0):
         self.directory = directory
         self.uuid = uuid
         self.files = {}
@@ -67,7 +68,6 @@ cdef class Log:
         self.segment = segment
         self.segment_bytes = segment_bytes
         self.cache_bytes = cache_bytes
-        self.most_unsynced = most_unsynced
         self.live_base = segment
         self.dir_fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self.durable = self.synced = <uint64_t> segment << 32
@@ -75,6 +75,9 @@ cdef class Log:
                                     spares, trace)
         if self.disk == NULL:
             raise OSError(f"{directory}: the disk thread cannot be started")
+        self.seen().fault = fault
+        self.seen().slow_ns = slow_ns
+        self.seen().fault_at = fault_at
 
     def __dealloc__(self):
         if self.disk != NULL:
@@ -105,9 +108,9 @@ cdef class Log:
         return <uint64_t> self.segment << 32 | self.offset
 
     @property
-    def congested(self):
-        """More bytes wait for the disk than should: take no more publishes for now."""
-        return self.seen().unwritten_bytes > self.most_unsynced
+    def unwritten(self):
+        """How many bytes wait for the disk."""
+        return self.seen().unwritten_bytes
 
     @property
     def syncs(self):

@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from natsd.store._plain_index import Index
 from natsd.store.contract import StoreError
-from natsd.store.records import CANDIDATE, ERASED, MESSAGE, RELOCATED, parse_record, place_of, runs_of
+from natsd.store.records import (
+    CANDIDATE,
+    CHECKPOINT,
+    ERASED,
+    MESSAGE,
+    RELOCATED,
+    parse_ranges,
+    parse_record,
+    place_of,
+    render_ranges,
+    runs_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,6 +42,7 @@ class FileIndex(Index):
         self.expires_ns = -1
         self.lost: list[int] = []  # found unreadable
         self._found = -1  # the place of a message that is in the log already
+        self._late: dict[int, Record] = {}
 
     def _place(self, seq: int, subject: bytes, header: bytes | None, payload: bytes, time_ns: int) -> Any:
         log = self._log
@@ -79,15 +92,25 @@ class FileIndex(Index):
         if record.expires_ns >= 0:
             self.set_expiry(record.seq, record.expires_ns)
 
-    def rebuild(self, places: list[tuple[int, int]], maps: Mapping[int, bytes | mmap]) -> None:
-        """Know of exactly these (sequence, place), ascending; maps: the bytes of each segment."""
-        self.remove([seq for seq, _ in places])
+    def defer(self, record: Record) -> None:
+        """A live message that was met behind others with higher sequences."""
+        self._late[record.seq] = record
+
+    def fold(self, maps: Mapping[int, bytes | mmap]) -> None:
+        """Give the messages that were met out of order their place; maps: the bytes of each segment."""
+        if not self._late:
+            return
+        there = dict(self._walk(0, self._last))
+        records = dict(self._late)
+        for seq, entry in there.items():
+            record = parse_record(maps[entry.position >> 32], entry.position & 0xFFFFFFFF, entry.position)
+            if record is not None:  # else it is being overwritten
+                records.setdefault(seq, record)
+        self._late = {}
+        self.remove(list(there))
         self._last = self._head = 0
         self._seqs, self._runs, self._times, self._deadlines = [], [], [], []
-        for seq, place in places:
-            record = parse_record(maps[place >> 32], place & 0xFFFFFFFF, place)
-            if record is None:
-                raise StoreError(f"message {seq} of stream {self.number} cannot be read back")
+        for _, record in sorted(records.items()):
             self.restore(record)
 
     def resume(self, last_seq: int, last_time_ns: int) -> None:
@@ -95,26 +118,18 @@ class FileIndex(Index):
         self._last = max(self._last, last_seq)
         self._last_time = last_time_ns
 
-    def live_runs(self) -> list[tuple[int, int]]:
-        """(first, last) of each run of sequences that are there."""
-        runs: list[tuple[int, int]] = []
-        first = last = 0
-        for seq, _ in self._walk(0, self._last):
-            if first and seq == last + 1:
-                last = seq
-                continue
-            if first:
-                runs.append((first, last))
-            first = last = seq
-        if first:
-            runs.append((first, last))
-        return runs
+    def live_ranges(self, first: int, upto: int, most: int) -> tuple[bytes, int]:
+        """The rendered ranges of the messages from one sequence up to another, `most` messages at most, and where to
+        go on: 0 where that was all."""
+        seqs = [seq for seq, _ in islice(self._walk(first, min(upto, self._last)), most + 1)]
+        return render_ranges(runs_of(seqs[:most])), seqs[most] if len(seqs) > most else 0
 
 
 class Runs:
-    """A set of sequences, as runs."""
+    """A set of sequences: rendered ranges, of which each lies above the one before."""
 
-    def __init__(self, runs: list[tuple[int, int]]) -> None:
+    def __init__(self, ranges: list[bytes]) -> None:
+        runs = [run for data in ranges for run in parse_ranges(data)]
         self._firsts = [first for first, _ in runs]
         self._lasts = [last for _, last in runs]
         self.count = sum(last - first + 1 for first, last in runs)
@@ -149,8 +164,8 @@ def replay_run(
 def restore_run(
     data: bytes | mmap, at: int, stop: int, segment: int, streams: Mapping[int, FileIndex], wanted: Mapping[int, Runs]
 ) -> int:
-    """Take the live messages (wanted: the Runs of each stream) from data[at] on, up to the first that is out of order,
-    or a record that does not validate. Returns where that is."""
+    """Take the live messages (wanted: the Runs of each stream) from data[at] on, up to a record that does not validate.
+    Returns where that is. See `FileIndex.fold` for those that are out of order."""
     while at < stop:
         record = parse_record(data, at, place_of(segment, at))
         if record is None:
@@ -162,23 +177,42 @@ def restore_run(
             elif index.place(record.seq) >= 0:
                 index.move(record.seq, record.place)
             else:
-                break
+                index.defer(record)
         at += record.size
     return at
 
 
-def survey(data: bytes | mmap, at: int, segment: int) -> tuple[int, list[int]]:
-    """The highest watermark of the records from data[at] on, whatever lies between them, and where ERASED ones are."""
+def relocate_run(log: Log, segment: int, at: int, stop: int, streams: Mapping[int, FileIndex]) -> int:
+    """Append the live messages of a segment from one offset up to another to the log again. Returns where it ended:
+    before `stop` where a record does not validate."""
+    while at < stop:
+        place = place_of(segment, at)
+        record = parse_record(log.raw(place), 0, place)
+        if record is None:
+            break
+        at += record.size
+        stream = streams.get(record.stream)
+        if record.kind in (MESSAGE, RELOCATED) and stream is not None and stream.place(record.seq) == place:
+            content = (record.time_ns, record.subject, record.header, record.payload, record.expires_ns)
+            stream.move(record.seq, log.append(RELOCATED, record.stream, record.seq, *content))
+    return at
+
+
+def survey(data: bytes | mmap, at: int, segment: int) -> tuple[int, list[int], int]:
+    """The highest watermark of the records from data[at] on, whatever lies between them, where ERASED and CHECKPOINT
+    ones are, and where the first bytes are that do not validate."""
     highest = 0
-    erased = []
+    gap = -1
+    marked = []
     while at >= 0:
         record = parse_record(data, at, place_of(segment, at))
         if record is None:
+            gap = at if gap < 0 else gap
             found = CANDIDATE.search(data, at + 1)
             at = -1 if found is None else found.start()
             continue
         highest = max(highest, record.watermark)
-        if record.kind == ERASED:
-            erased.append(at)
+        if record.kind in (ERASED, CHECKPOINT):
+            marked.append(at)
         at += record.size
-    return highest, erased
+    return highest, marked, gap

@@ -146,7 +146,6 @@ class Log:
         segment_bytes: int = SEGMENT_BYTES,
         sync_interval_s: float = 0,
         cache_bytes: int = 32 << 20,
-        most_unsynced: int = 64 << 20,
         spares: int = 0,
     ) -> None:
         self.directory = directory
@@ -157,7 +156,6 @@ class Log:
         self._ask = b"w" if sync_interval_s else b"s"
         self._segment_bytes = segment_bytes
         self._cache_bytes = cache_bytes
-        self._most_unsynced = most_unsynced
         self._spares = [f"spare-{number:08d}" for number in range(1, spares + 1)]
         self._spare_number = spares
         self._before = (0, 0)
@@ -198,9 +196,9 @@ class Log:
     """Segments that are full, and how long they are; whoever reads it takes them out."""
 
     @property
-    def congested(self) -> bool:
-        """More bytes wait for the disk than should: take no more publishes for now."""
-        return self._pending_bytes + self._asked_bytes > self._most_unsynced
+    def unwritten(self) -> int:
+        """How many bytes wait for the disk."""
+        return self._pending_bytes + self._asked_bytes
 
     # Writing
 

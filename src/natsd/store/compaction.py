@@ -2,42 +2,34 @@
 
 1. What a segment's live messages take is counted as they come and go. Below half of it, the living are appended to the
    log again (relocated); the old copies count until the new ones are on disk and a checkpoint stands behind them.
-2. Order of a round: relocated records, checkpoint, its copy, then the files. Each waits for the one before.
+2. Order of a round: relocated records, a checkpoint in the log, in a file, in its copy, then the dead segments. Each
+   waits for the one before. So whatever the records of a dead segment said that still holds, configurations, consumer
+   states and removals, is in three places before that segment goes, two of them in files and one in a later segment.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from natsd.store import relocate_run
+from natsd.store.checkpoint import CHECKPOINTS, Draft
 from natsd.store.records import (
-    CONSUMER,
-    CONSUMER_DELTA,
-    CONSUMER_STATE,
-    END,
+    CHECKPOINT,
     ERASED,
     HEAD_BYTES,
-    LIVE,
-    MESSAGE,
     RECORD,
     RECORD_BYTES,
-    RELOCATED,
-    SEGMENT,
-    STREAM,
     parse_record,
     place_of,
     render_erasure,
-    render_limits,
-    render_ranges,
     render_record,
     segment_of,
 )
-from natsd.store.recovery import CHECKPOINTS
 
 if TYPE_CHECKING:
     from natsd.store.file import FileStore
 
-STEP_BYTES = 1 << 20
-RUNS_AT_ONCE = 1 << 20
+STEP_BYTES = 1 << 18
 DEAD_AT_ONCE = 4
 """So many dead segments make a checkpoint worth its while."""
 
@@ -49,6 +41,8 @@ class Compaction:
         self._store = store
         self._segments = dict(segments)
         self._dead: list[int] = []  # emptied, or found empty; not given back yet
+        self._doomed: list[int] = []  # given back when the checkpoint that is being made is on disk
+        self._draft: Draft | None = None
         self._unreadable: set[int] = set()
         self._victim = 0
         self._at = 0
@@ -57,7 +51,9 @@ class Compaction:
     def step(self) -> None:
         """Do a bounded piece of what there is to do. Call it often."""
         self._take_sealed()
-        if self._victim:
+        if self._draft is not None:
+            self._advance(self._draft)
+        elif self._victim:
             self._relocate()
         elif self._quiet:
             self._quiet -= 1
@@ -95,22 +91,15 @@ class Compaction:
     def _relocate(self) -> None:
         store, log = self._store, self._store.log
         segment, end = self._victim, self._segments[self._victim]
-        until = self._at + STEP_BYTES
-        while self._at < min(end, until) and log.live_bytes(segment) > 0:
-            place = place_of(segment, self._at)
-            data = log.raw(place)
-            record = parse_record(data, 0, place)
-            if record is None:
-                if len(data) >= RECORD_BYTES and self._at + RECORD.unpack_from(data)[1] == end:
-                    break
+        stop = min(end, self._at + STEP_BYTES)
+        self._at = relocate_run(log, segment, self._at, stop, store.by_number)
+        if self._at < stop:
+            data = log.raw(place_of(segment, self._at))
+            if len(data) < RECORD_BYTES or self._at + RECORD.unpack_from(data)[1] != end:
                 self._unreadable.add(segment)
                 self._victim = 0
                 return
-            self._at += record.size
-            stream = store.by_number.get(record.stream)
-            if record.kind in (MESSAGE, RELOCATED) and stream is not None and stream.place(record.seq) == place:
-                content = (record.time_ns, record.subject, record.header, record.payload, record.expires_ns)
-                stream.move(record.seq, log.append(RELOCATED, record.stream, record.seq, *content))
+            self._at = end
         log.kick()
         if self._at >= end or log.live_bytes(segment) <= 0:
             self._victim = 0
@@ -140,47 +129,29 @@ class Compaction:
         log.overwrite(place, blank, log.position)
 
     def checkpoint(self) -> None:
-        """Say what is live here and now, and let the dead segments go once that is on disk."""
-        log = self._store.log
+        """Begin to say what is live here and now; see `step`."""
         self._take_sealed()
-        place = log.position
-        data = self.render(place)
-        for name in CHECKPOINTS:
-            log.keep(name, data, place)
-        for segment in self._dead:
-            log.recycle(segment, place)
-        self._dead.clear()
+        self._draft = Draft(self._store, self._segments)
+        self._doomed, self._dead = self._dead, []
+
+    def finish(self) -> None:
+        """Make a checkpoint, all of it at once."""
+        self._dead.extend(self._doomed)
+        self.checkpoint()
+        while self._draft is not None:
+            self._advance(self._draft)
+
+    def _advance(self, draft: Draft) -> None:
+        """One piece more; with the last, both files and then the dead segments follow once all that is on disk."""
+        log = self._store.log
+        piece = draft.step()
+        if piece is not None:
+            log.append(CHECKPOINT, 0, draft.place, len(draft.pieces) - 1, b"", None, piece)
+        else:
+            after, data = log.position, b"".join(draft.pieces)
+            for name in CHECKPOINTS:
+                log.keep(name, data, after)
+            for segment in self._doomed:
+                log.recycle(segment, after)
+            self._draft, self._doomed = None, []
         log.kick()
-
-    def render(self, place: int) -> bytes:
-        """A checkpoint; see `records`."""
-        parts: list[bytes] = []
-
-        def add(
-            kind: int,
-            stream: int = 0,
-            seq: int = 0,
-            time_ns: int = 0,
-            subject: bytes = b"",
-            header: bytes | None = None,
-            payload: bytes = b"",
-        ) -> None:
-            parts.append(render_record(0, kind, stream, seq, time_ns, subject, header, payload))
-
-        for segment, end in sorted(self._segments.items()):
-            add(SEGMENT, seq=segment, time_ns=end)
-        for number, stream in self._store.by_number.items():
-            state = stream.state
-            add(STREAM, number, 0, 0, stream.key.encode(), render_limits(stream.limits), stream.config)
-            runs = stream.live_runs()
-            for at in range(0, max(len(runs), 1), RUNS_AT_ONCE):
-                payload = render_ranges(runs[at : at + RUNS_AT_ONCE])
-                add(LIVE, number, state.last_seq, state.last_time_ns, payload=payload)
-            for name, config in stream.consumer_configs.items():
-                add(CONSUMER, number, subject=name.encode(), payload=config)
-            for name, records in stream.records.items():
-                for whole, record in records:
-                    kind = CONSUMER_STATE if whole else CONSUMER_DELTA
-                    add(kind, number, subject=name.encode(), payload=record)
-        add(END, self._store.next_number, place)
-        return b"".join(parts)

@@ -7,7 +7,8 @@
       `published` never change.
    5. A new segment is a spare file under a new name, or a new file; its directory is synced before anything in it
       counts as durable.
-   6. Where a trace is asked for, every system call that changes the directory is noted there once it is done. */
+   6. Where a trace is asked for, every system call that changes the directory is noted there once it is done.
+   7. A test may have one of these calls fail: the fault_at-th, as if the system had said `fault` (0: a short write). */
 #ifndef NATSD_DISK_H
 #define NATSD_DISK_H
 #include <errno.h>
@@ -24,7 +25,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { NATSD_SPANS = 256, NATSD_OPEN_FILES = 8, NATSD_STEP_BYTES = 1 << 20 };
+enum { NATSD_SPANS = 256, NATSD_OPEN_FILES = 8, NATSD_STEP_BYTES = 1 << 17 };
 
 typedef struct natsd_chunk {
     uint32_t segment, offset; /* where its first byte belongs */
@@ -62,7 +63,18 @@ typedef struct natsd_disk {
     /* the disk thread's own */
     struct { uint32_t segment; int fd, dirty; } files[NATSD_OPEN_FILES];
     int dir_dirty;
+    /* tests only */
+    uint64_t calls, fault_at;
+    int64_t slow_ns; /* what every sync takes longer */
+    int fault;
 } natsd_disk;
+
+/* Is this the call that has to fail? */
+static inline int natsd_disk_faulty(natsd_disk *d) {
+    if (!d->fault_at || ++d->calls != d->fault_at) return 0;
+    errno = d->fault;
+    return 1;
+}
 
 static inline int natsd_disk_fail(natsd_disk *d, const char *at, int error) {
     pthread_mutex_lock(&d->mutex);
@@ -111,7 +123,9 @@ static inline int64_t natsd_disk_now(void) {
 static inline int natsd_disk_write(natsd_disk *d, int fd, const char *name, struct iovec *v, int n, off_t at) {
     natsd_disk_note(d, 'w', name, "", (uint64_t)at, v, n);
     while (n) {
-        ssize_t done = pwritev(fd, v, n, at);
+        ssize_t done = -1;
+        if (!natsd_disk_faulty(d)) done = pwritev(fd, v, n, at);
+        else if (!d->fault) done = pwrite(fd, v->iov_base, v->iov_len / 2 + 1, at);
         if (done < 0 && errno == EINTR) continue;
         if (done <= 0) return natsd_disk_fail(d, "write", done ? errno : EIO);
         at += done;
@@ -131,7 +145,8 @@ static inline int natsd_disk_write(natsd_disk *d, int fd, const char *name, stru
 
 static inline int natsd_disk_sync_file(natsd_disk *d, int fd, const char *name) {
     int done;
-    do done = fdatasync(fd);
+    if (d->slow_ns) nanosleep(&(struct timespec){d->slow_ns / 1000000000, d->slow_ns % 1000000000}, NULL);
+    do done = natsd_disk_faulty(d) && d->fault ? -1 : fdatasync(fd);
     while (done < 0 && errno == EINTR);
     d->syncs++;
     if (done) return natsd_disk_fail(d, "fdatasync", errno);
@@ -142,7 +157,7 @@ static inline int natsd_disk_sync_file(natsd_disk *d, int fd, const char *name) 
 static inline int natsd_disk_sync_dir(natsd_disk *d) {
     int done;
     if (!d->dir_dirty) return 0;
-    do done = fsync(d->dir);
+    do done = natsd_disk_faulty(d) && d->fault ? -1 : fsync(d->dir);
     while (done < 0 && errno == EINTR);
     d->dir_dirty = 0;
     if (done) return natsd_disk_fail(d, "fsync of the directory", errno);
@@ -151,7 +166,10 @@ static inline int natsd_disk_sync_dir(natsd_disk *d) {
 }
 
 static inline int natsd_disk_rename(natsd_disk *d, const char *old, const char *fresh) {
-    if (renameat(d->dir, old, d->dir, fresh)) return natsd_disk_fail(d, "rename", errno);
+    int done;
+    do done = natsd_disk_faulty(d) && d->fault ? -1 : renameat(d->dir, old, d->dir, fresh);
+    while (done < 0 && errno == EINTR);
+    if (done) return natsd_disk_fail(d, "rename", errno);
     natsd_disk_note(d, 'r', old, fresh, 0, NULL, 0);
     d->dir_dirty = 1;
     return 0;
@@ -159,7 +177,9 @@ static inline int natsd_disk_rename(natsd_disk *d, const char *old, const char *
 
 /* Open a file to write to; it is made where there is none. */
 static inline int natsd_disk_reach(natsd_disk *d, const char *name, int flags) {
-    int fd = openat(d->dir, name, O_RDWR | O_CLOEXEC | flags);
+    int fd;
+    do fd = natsd_disk_faulty(d) && d->fault ? -1 : openat(d->dir, name, O_RDWR | O_CLOEXEC | flags);
+    while (fd < 0 && errno == EINTR);
     if (fd >= 0 || errno != ENOENT) return fd;
     fd = openat(d->dir, name, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
     if (fd >= 0) {
@@ -239,7 +259,7 @@ static inline int natsd_disk_carry_out(natsd_disk *d, natsd_order *o) {
             pthread_mutex_lock(&d->mutex);
             d->spares++;
             pthread_mutex_unlock(&d->mutex);
-        } else if (unlinkat(d->dir, name, 0)) {
+        } else if ((natsd_disk_faulty(d) && d->fault && d->fault != EINTR) || unlinkat(d->dir, name, 0)) {
             return natsd_disk_fail(d, "unlink", errno);
         } else {
             natsd_disk_note(d, 'u', name, "", 0, NULL, 0);
@@ -262,7 +282,8 @@ static inline int natsd_disk_carry_out(natsd_disk *d, natsd_order *o) {
     return natsd_disk_sync_file(d, d->files[file].fd, name);
 }
 
-/* One more megabyte of the next spare. A disk that is full shows here, one segment ahead; it is no error yet. */
+/* One more piece of the next spare, synced at once: whoever comes meanwhile waits for no more than that. A disk that is
+   full shows here, one segment ahead; it is no error yet. */
 static inline int natsd_disk_prepare(natsd_disk *d) {
     static char zeros[NATSD_STEP_BYTES];
     const char *name = "coming";
@@ -271,7 +292,7 @@ static inline int natsd_disk_prepare(natsd_disk *d) {
     if (fd < 0) { d->spares_wanted = 0; return 0; }
     if (d->spare_made + NATSD_STEP_BYTES > d->segment_bytes) v.iov_len = d->segment_bytes - d->spare_made;
     ssize_t done = v.iov_len ? pwritev(fd, &v, 1, d->spare_made) : 0;
-    if (done < 0) {
+    if (done < 0 || fdatasync(fd)) {
         close(fd);
         unlinkat(d->dir, name, 0);
         d->spares_wanted = 0;
@@ -281,9 +302,8 @@ static inline int natsd_disk_prepare(natsd_disk *d) {
     d->spare_made += done;
     if (d->spare_made >= d->segment_bytes) {
         char spare[32];
-        int bad = fdatasync(fd);
         snprintf(spare, sizeof spare, "spare-%08u", d->spare_first + d->spares);
-        if (!bad) bad = renameat(d->dir, name, d->dir, spare);
+        int bad = renameat(d->dir, name, d->dir, spare);
         if (!bad) natsd_disk_note(d, 'r', name, spare, 0, NULL, 0);
         d->spare_made = 0;
         d->dir_dirty = 1;

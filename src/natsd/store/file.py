@@ -65,7 +65,7 @@ class FileStream(FileIndex):
         store = self._store_
         store.check()
         store.log.append(kind, self.number, seq, 0, subject, header, payload)
-        store.kick()
+        store.hand_over()
 
     def set_limits(self, limits: Limits) -> None:
         if limits == self.limits:
@@ -81,7 +81,7 @@ class FileStream(FileIndex):
         try:
             return super().append(batch, time_ns, start)
         finally:
-            store.kick()
+            store.hand_over()
 
     def append_ttl(self, message: Published, time_ns: int, expires_ns: int) -> bool:
         store = self._store_
@@ -91,7 +91,7 @@ class FileStream(FileIndex):
             return super().append_ttl(message, time_ns, expires_ns)
         finally:
             self.expires_ns = -1
-            store.kick()
+            store.hand_over()
 
     def append_at(self, seq: int, message: Published, time_ns: int) -> None:
         store = self._store_
@@ -99,7 +99,7 @@ class FileStream(FileIndex):
         try:
             super().append_at(seq, message, time_ns)
         finally:
-            store.kick()
+            store.hand_over()
 
     def skip(self, upto: int) -> None:
         if upto > self.last_seq:
@@ -185,13 +185,17 @@ class FileStore:
         sync_interval_s: float = 0,
         segment_bytes: int = SEGMENT_BYTES,
         cache_bytes: int = 32 << 20,
-        most_unsynced: int = 64 << 20,
+        most_unsynced: int = 16 << 20,
         read_only: bool = False,
     ) -> None:
         self.directory = os.fspath(directory)
         self.segment_bytes = segment_bytes
+        self.most_unsynced = most_unsynced
         self.on_durable: Callable[[], None] | None = None
         self.on_failed: Callable[[str], None] | None = None
+        self.on_congested: Callable[[], None] | None = None
+        self.on_relieved: Callable[[], None] | None = None
+        self._was_congested = False
         self.failure = ""
         self.postpone: Callable[[FileStore], None] | None = None
         self._postponed = False
@@ -211,7 +215,6 @@ class FileStore:
                 segment_bytes=segment_bytes,
                 sync_interval_s=sync_interval_s,
                 cache_bytes=cache_bytes,
-                most_unsynced=most_unsynced,
                 spares=0 if read_only else recovery.tidy(),
             )
             recovery.replay(self)
@@ -243,22 +246,27 @@ class FileStore:
 
     @property
     def congested(self) -> bool:
-        """More bytes wait for the disk than should: take no more publishes for now."""
-        return self.log.congested
+        """More bytes wait for the disk than should: take no more publishes until `on_relieved` is called."""
+        return self.log.unwritten > self.most_unsynced and not self.failure
 
-    def kick(self) -> None:
-        """Give what was appended to the disk, now or at the end of this turn."""
+    def hand_over(self) -> None:
+        """Give the disk what was appended, now or at the end of this turn."""
         if self.postpone is None:
-            self.log.kick()
+            self.run_batch()
         elif not self._postponed:
             self._postponed = True
             self.postpone(self)
 
     def run_batch(self) -> None:
-        """Give what this turn appended to the disk."""
+        """Give the disk what this turn appended. `on_congested` is called each time while there is too much of it."""
         self._postponed = False
-        if not self._closed:
-            self.log.kick()
+        if self._closed:
+            return
+        self.log.kick()
+        if self.log.unwritten > self.most_unsynced and not self.failure:
+            self._was_congested = True
+            if self.on_congested is not None:
+                self.on_congested()
 
     def settle(self) -> None:
         """See how far the disk has come, and tell of it."""
@@ -287,6 +295,10 @@ class FileStore:
             self.failure = f"{self.directory}: {self.log.failure}"
             if self.on_failed is not None:
                 self.on_failed(self.failure)
+        if self._was_congested and (self.failure or self.log.unwritten <= self.most_unsynced // 2):
+            self._was_congested = False
+            if self.on_relieved is not None:
+                self.on_relieved()
 
     def give_up(self) -> None:
         """Go on without messages that were found unreadable."""
@@ -371,7 +383,7 @@ class FileStore:
             self.log.wait()
             self._look()
         if not self.failure:
-            self.compaction.checkpoint()
+            self.compaction.finish()
         self.log.close()
         self._look()
         if self._lock >= 0:

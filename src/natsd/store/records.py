@@ -10,8 +10,9 @@
    time i64 in wall clock nanoseconds.
 4. The first record of a commit carries a watermark: a place below which everything was on disk when the record was
    made. Bytes that do not validate are damage where a later record's watermark lies above them, else a torn tail.
-5. A checkpoint file is records with segment 0 as their seed, of which END is the last: per stream STREAM (seq: 0),
-   LIVE, CONSUMER, CONSUMER_STATE and CONSUMER_DELTA. It stands for all of the log below a place.
+5. A checkpoint is records with segment 0 as their seed, of which END is the last: per stream STREAM (seq: 0), LIVE,
+   CONSUMER, CONSUMER_STATE and CONSUMER_DELTA. It stands for all of the log below a place. There are two files of it,
+   and the log holds it too, in pieces (CHECKPOINT), so that no single loss takes what freed segments said.
 6. A segment ends where its records stop validating, or with its file. After a crash the log goes on in a new segment;
    the torn one is cut there, and the new one's head says where that is.
 7. Evictions that follow from a stream's limits are not written: who reads the log applies the limits again.
@@ -72,6 +73,8 @@ LIVE = 15
 """checkpoints only. payload: ranges of the sequences a stream has; seq, time: its last"""
 SEGMENT = 16
 """checkpoints only. seq: the number of a segment that is still needed; time: where its records end"""
+CHECKPOINT = 18
+"""payload: a part of the bytes of a checkpoint; seq: the place it stands for; time: the number of the part, from 0"""
 END = 17
 """checkpoints only, the last record. seq: the place it stands for; stream: the number of the next stream"""
 
@@ -93,6 +96,7 @@ KINDS = {
     LIVE: "live",
     SEGMENT: "segment",
     END: "end",
+    CHECKPOINT: "part of a checkpoint",
 }
 
 WATERMARK = 1
@@ -105,7 +109,7 @@ MOST_BYTES = 1 << 30
 """No record is longer; what says so is damage."""
 
 
-CANDIDATE = re.compile(rb"(?s)(?=.{8}[\x01-\x0e][\x00-\x07].{10}\0\0\0\0)")
+CANDIDATE = re.compile(rb"(?s)(?=.{8}[\x01-\x0e\x12][\x00-\x07].{10}\0\0\0\0)")
 """Where a record might begin: a known kind, known flags, and four bytes that are zero."""
 
 

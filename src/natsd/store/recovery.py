@@ -16,15 +16,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from natsd.store import Runs, replay_run, restore_run, survey
+from natsd.store.checkpoint import CHECKPOINTS, parse_checkpoint
 from natsd.store.contract import StoreError
 from natsd.store.records import (
     CANDIDATE,
+    CHECKPOINT,
     CONSUMER,
     CONSUMER_DELETED,
     CONSUMER_DELTA,
     CONSUMER_FORGOTTEN,
     CONSUMER_STATE,
     END,
+    ERASED,
     HEAD_BYTES,
     LIMITED,
     LIVE,
@@ -51,8 +54,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from natsd.store.file import FileStore, FileStream
-
-CHECKPOINTS = ("checkpoint", "checkpoint-copy")
 
 
 class Damage(NamedTuple):
@@ -86,11 +87,15 @@ class Recovery:
             if head is not None:
                 self.uuid = head[1]
         self.uuid = self.uuid or os.urandom(16)
+        self._maps: dict[int, bytes | mmap.mmap] = {}
+        self._known_ends: dict[int, int] = {}
+        freed = bool(self.segments) and list(self.segments) != list(range(1, len(self.segments) + 1))
+        if freed and not self.checkpoint:
+            self._search_checkpoint()
         newest = max(self.segments, default=0)
         self.next_segment = max(newest, segment_of(max(self.place - 1, 0))) + 1
         self.last_segment = newest
         self.last_bytes = self.segments.get(newest, 0)
-        self._maps: dict[int, bytes | mmap.mmap] = {}
         self._surveyed = (0, 0)
         self._highest = 0
         self._erasures: dict[int, Record] = {}
@@ -145,9 +150,35 @@ class Recovery:
             elif found[1] > best[1]:
                 best = found
         for text in unreadable:
-            rest = "" if best[1] else "; messages that were removed may be there again"
-            self.damage.append(Damage(text + rest))
+            self.damage.append(Damage(text))
         return best
+
+    def _search_checkpoint(self) -> None:
+        """Take the newest whole checkpoint out of the log itself: there is no file of one that can be read."""
+        pieces: dict[int, dict[int, bytes]] = {}
+        whole = 0  # the log validates from here on
+        for segment in self.segments:
+            data = self._map(segment)
+            _, marked, gap = survey(data, HEAD_BYTES, segment)
+            for at in marked:
+                record = parse_record(data, at, place_of(segment, at))
+                if record is None or record.kind != CHECKPOINT:
+                    continue
+                if at > gap:
+                    whole = place_of(segment, at)
+                parts = pieces.setdefault(record.seq, {})
+                parts[record.time_ns] = record.payload
+                found = parse_checkpoint(b"".join(parts.get(number, b"") for number in range(len(parts))))
+                if found is not None and found[1] > self.place and whole <= found[1]:
+                    self.checkpoint, self.place = found
+            if gap < self._end(segment, len(data)):
+                whole = place_of(segment + 1, 0)
+        text = "both checkpoints are missing"
+        if self.checkpoint:
+            text += "; the one in the log is used"
+        else:
+            text += "; messages that were removed may be there again"
+        self.damage.append(Damage(text))
 
     # The log
 
@@ -183,51 +214,54 @@ class Recovery:
         if offset_of(self.place):
             needed.add(segment_of(self.place))
         for segment in self.segments:
-            if segment - 1 > segment_of(self.place) and self.was_synced(segment - 1, 0):
-                needed.add(segment - 1)
+            before = segment - 1
+            if before not in self.segments and before > segment_of(self.place) and self.was_synced(before, 0):
+                needed.add(before)
         return sorted(needed - set(self.segments))
 
-    def _replay_checkpoint(self, store: FileStore) -> dict[int, list[tuple[int, int]]]:
-        """Everything but the messages; returns the runs of live sequences by stream."""
-        live: dict[int, list[tuple[int, int]]] = {}
+    def _replay_checkpoint(self, store: FileStore) -> dict[int, list[bytes]]:
+        """Everything but the messages; returns the ranges of live sequences by stream."""
+        live: dict[int, list[bytes]] = {}
         for record in self.checkpoint:
             if record.kind == LIVE:
-                live.setdefault(record.stream, []).extend(parse_ranges(record.payload))
-                self._ends[record.stream] = record.seq, record.time_ns
+                live.setdefault(record.stream, []).append(record.payload)
+                if record.seq:
+                    self._ends[record.stream] = record.seq, record.time_ns
             elif record.kind == END:
                 store.next_number = max(store.next_number, record.stream)
             elif record.kind != SEGMENT:
                 self._again(store, record)
         return live
 
-    def _replay_live(self, live: dict[int, list[tuple[int, int]]]) -> None:
+    def _replay_live(self, live: dict[int, list[bytes]]) -> None:
         """Find the messages the checkpoint knows of."""
-        wanted = {number: Runs(runs) for number, runs in live.items()}
-        late: dict[int, dict[int, int]] = {}  # found out of order: their places, by stream and sequence
+        wanted = {number: Runs(ranges) for number, ranges in live.items()}
         for segment in list(self.segments):
             below = segment <= segment_of(self.place)
-            if not below and all(self._has(number, runs, late) for number, runs in wanted.items()):
+            if not below and all(self._has(number, runs) for number, runs in wanted.items()):
                 break  # else a copy of what was not found may lie further on
             for record in self.records(segment, report=segment < segment_of(self.place), wanted=wanted):
                 if below and record.place >= self.place:
                     break
+                # What comes here of messages is being overwritten; its removal follows.
                 if record.kind in (MESSAGE, RELOCATED) and record.stream in wanted:
-                    if wanted[record.stream].has(record.seq):
-                        late.setdefault(record.stream, {})[record.seq] = record.place
+                    stream = self._by_number[record.stream]
+                    if wanted[record.stream].has(record.seq) and record.seq > stream.last_seq:
+                        stream.restore(record)
+                    elif wanted[record.stream].has(record.seq):
+                        stream.defer(record)
         for number, runs in wanted.items():
             stream = self._by_number[number]
-            if number in late:
-                places = late[number]
-                for first, last in stream.live_runs():
-                    places.update((seq, stream.place(seq)) for seq in range(first, last + 1) if seq not in places)
-                stream.rebuild(sorted(places.items()), self._maps)
-            stream.resume(*self._ends[number])
+            stream.fold(self._maps)
+            stream.resume(*self._ends.get(number, (0, 0)))
             for first, last in runs.without(stream):
                 text = f"stream {stream.key!r} lost messages {first} to {last}"
                 self.damage.append(Damage(text, stream.key, first, last))
 
-    def _has(self, number: int, runs: Runs, late: dict[int, dict[int, int]]) -> bool:
-        return self._by_number[number].state.msgs + len(late.get(number, ())) == runs.count
+    def _has(self, number: int, runs: Runs) -> bool:
+        stream = self._by_number[number]
+        stream.fold(self._maps)
+        return stream.state.msgs == runs.count
 
     def _again(self, store: FileStore, record: Record) -> None:
         """Do again what a record says."""
@@ -377,11 +411,11 @@ class Recovery:
             self._erasures = {}
             for number in [number for number in self.segments if number >= segment]:
                 data = self._map(number)
-                highest, erased = survey(data, at + 1 if number == segment else HEAD_BYTES, number)
+                highest, marked, _ = survey(data, at + 1 if number == segment else HEAD_BYTES, number)
                 self._highest = max(self._highest, highest)
-                for where in erased:
+                for where in marked:
                     record = parse_record(data, where, place_of(number, where))
-                    if record is not None:
+                    if record is not None and record.kind == ERASED:
                         erasure = parse_erasure(record)
                         self._erasures[erasure.place] = erasure
         return self._highest, self._erasures
@@ -426,21 +460,6 @@ def next_record(data: bytes | mmap.mmap, at: int, end: int, segment: int) -> int
         if parse_record(data, candidate.start(), place_of(segment, candidate.start())) is not None:
             return candidate.start()
     return -1
-
-
-def parse_checkpoint(data: bytes) -> tuple[list[Record], int] | None:
-    """Its records and the place it stands for; None where it is not whole."""
-    records: list[Record] = []
-    at = 0
-    while at < len(data):
-        record = parse_record(data, at, 0)
-        if record is None:
-            return None
-        records.append(record)
-        at += record.size
-    if not records or records[-1].kind != END:
-        return None
-    return records, records[-1].seq
 
 
 def redo(stream: FileStream, record: Record) -> None:

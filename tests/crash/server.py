@@ -1,0 +1,43 @@
+"""A server of its own process, to be killed."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from .wire import Gone, Wire
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class Victim:
+    """A server on a directory; its log goes to a file beside it."""
+
+    def __init__(self, directory: Path) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        arguments = ["-a", "127.0.0.1", "-p", str(self.port), "-js", "-sd", str(directory / "js")]
+        with open(directory / "server.log", "ab") as log:
+            self._process = subprocess.Popen([sys.executable, "-m", "natsd", *arguments], stderr=log)
+
+    def connect(self) -> Wire:
+        """A connection, once the server listens."""
+        until = time.monotonic() + 60
+        while time.monotonic() < until:
+            if self._process.poll() is not None:
+                raise AssertionError(f"the server ended by itself: {self._process.returncode}")
+            try:
+                return Wire(self.port)
+            except Gone:
+                time.sleep(0.01)
+        raise AssertionError("the server does not listen")
+
+    def kill(self) -> None:
+        self._process.send_signal(signal.SIGKILL)
+        self._process.wait()
