@@ -138,11 +138,17 @@ def work_queue_case(count: int) -> Case:
                         rest += connection.recv(1 << 18)
                         acks = []
                         lines = rest.split(b"\r\n")
-                        # MSG line and payload alternate; the last piece is unfinished.
-                        for at in range(0, len(lines) - 2, 2):
+                        at = 0
+                        # MSG line and payload alternate, but for a PING; the last piece is unfinished.
+                        while at < len(lines) - 2:
+                            if lines[at] == b"PING":
+                                acks.append(b"PONG\r\n")
+                                at += 1
+                                continue
                             acks.append(b"PUB %b 0\r\n\r\n" % lines[at].split(b" ")[3])
                             taken += 1
-                        rest = b"\r\n".join(lines[len(acks) * 2 :])
+                            at += 2
+                        rest = b"\r\n".join(lines[at:])
                         connection.sendall(b"".join(acks))
                 connection.sendall(b"PING\r\n")
                 expect(connection, b"PONG\r\n")

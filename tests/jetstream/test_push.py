@@ -43,6 +43,30 @@ def test_delivery_stops_while_nobody_listens(house: House) -> None:
     assert [one[3] for one in out.take()] == [b"0", b"1"]
 
 
+def test_a_consumer_that_waits_for_somebody_to_listen_uses_no_time(house: House) -> None:
+    house.consumer(deliver_subject="out", durable_name="C", ack_policy="none")
+    house.fill(1)
+    other = house.inbox("elsewhere")
+    other.close()
+    assert house.clock.timers.due_ns() is None
+    out = house.inbox("out")
+    house.move(0)
+    assert out.payloads() == [b"0"]
+    out.close()
+    house.move(0)
+    assert "push_bound" not in house.info()
+    assert house.clock.timers.due_ns() is None
+
+
+def test_a_consumer_whose_deliver_subject_changed_hears_of_the_new_one(house: House) -> None:
+    config = house.consumer(deliver_subject="out", durable_name="C")["config"]
+    house.ask("CONSUMER.DURABLE.CREATE.S.C", {"stream_name": "S", "config": config | {"deliver_subject": "new"}})
+    house.fill(1)
+    old, new = house.inbox("out"), house.inbox("new")
+    house.move(0)
+    assert (old.take(), new.payloads()) == ([], [b"0"])
+
+
 def test_a_deliver_group_needs_its_members(house: House) -> None:
     house.inbox("out")
     house.fill(1)

@@ -183,6 +183,7 @@ class Consumer:
         self._backoff = config.backoff
         if self.push is not None and config.deliver_subject != old.deliver_subject:
             self.push.subject = config.deliver_subject.encode()
+            self.home.consumers.on_moved(self, old.deliver_subject.encode())
             if self.state.pending:
                 self.redelivery.queue([seq for seq in self.state.pending if not self.redelivery.is_queued(seq)])
         if self.push is not None:

@@ -1,42 +1,37 @@
 """All consumers of one account: their acknowledgements and flow control, and the watch over deliver subjects.
 
 There is one subscription for all acknowledgements (`$JS.ACK.>`) and one for all flow control (`$JS.FC.>`), so a
-consumer that does nothing costs nothing. Acknowledgements of one read come as one batch in their order.
+consumer that does nothing costs nothing. Acknowledgements of one read come as one batch in their order. The sublist
+tells when a subscription comes or goes; whoever delivers to its subject is looked at once what happens now is done.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from natsd.base.clock import MS_NS
 from natsd.jetstream import headers
 from natsd.jetstream.acks import Acks
 from natsd.kernel import Subscription
 
 if TYPE_CHECKING:
-    from natsd.base.clock import Timer
     from natsd.jetstream.consumer import Consumer
     from natsd.jetstream.home import Home
 
     Published = tuple[bytes, bytes | None, bytes | None, bytes]
 
-LOOK_NS = 50 * MS_NS
-"""How often it is looked whether subscriptions at deliver subjects came or went, where any did."""
-
 
 class Consumers:
     """What the consumers of an account share."""
 
-    __slots__ = ("_acks", "_home", "_pushing", "_subs", "_timer", "_waking", "_worked")
+    __slots__ = ("_acks", "_changed", "_home", "_pushing", "_subs", "_waking")
 
     def __init__(self, home: Home) -> None:
         self._home = home
         self._acks = Acks(home)
-        self._pushing: dict[Consumer, None] = {}
+        self._pushing: dict[bytes, dict[Consumer, None]] = {}  # by deliver subject
+        self._changed: dict[bytes, None] = {}
         self._waking: dict[Consumer, None] = {}
         self._subs: list[Subscription] = []
-        self._timer: Timer | None = None
-        self._worked = 0
 
     def open(self) -> None:
         """Take acknowledgements from now on."""
@@ -50,19 +45,34 @@ class Consumers:
         for sub in self._subs:
             self._home.sublist.remove(sub)
         self._subs.clear()
-        if self._timer is not None:
-            self._timer.cancel()
+        self._home.sublist.on_changed = None
 
     def add(self, consumer: Consumer) -> None:
         """A consumer is there."""
         if consumer.push is not None:
-            self._pushing[consumer] = None
-            self._wait()
+            self._pushing.setdefault(consumer.push.subject, {})[consumer] = None
+            self._home.sublist.on_changed = self._on_changed
 
     def discard(self, consumer: Consumer) -> None:
         """A consumer is gone."""
-        self._pushing.pop(consumer, None)
+        if consumer.push is not None:
+            self._leave(consumer, consumer.push.subject)
         self._waking.pop(consumer, None)
+
+    def on_moved(self, consumer: Consumer, old: bytes) -> None:
+        """A push consumer delivers to another subject than before."""
+        self._leave(consumer, old)
+        self.add(consumer)
+
+    def _leave(self, consumer: Consumer, subject: bytes) -> None:
+        there = self._pushing.get(subject)
+        if there is None:
+            return
+        there.pop(consumer, None)
+        if not there:
+            del self._pushing[subject]
+        if not self._pushing:
+            self._home.sublist.on_changed = None
 
     def wake(self, consumer: Consumer) -> None:
         """Somebody listens to a push consumer now: it goes on as soon as what happens now is done."""
@@ -75,20 +85,18 @@ class Consumers:
         for consumer in waking:
             consumer.pump()
 
-    def _wait(self) -> None:
-        if self._pushing and (self._timer is None or not self._timer.active):
-            # With very many of them a look is no trifle, so it comes less often.
-            delay = LOOK_NS + len(self._pushing) * MS_NS // 10
-            self._timer = self._home.timers.schedule(delay, self._look)
+    def _on_changed(self, subject: bytes) -> None:
+        # Called amid deliveries: it is looked later.
+        if subject in self._pushing:
+            self._changed[subject] = None
+            if len(self._changed) == 1:
+                self._home.timers.schedule(0, self._look)
 
     def _look(self) -> None:
-        sublist = self._home.sublist
-        worked = sublist.inserts + sublist.removes
-        if worked != self._worked:
-            self._worked = worked
-            for consumer in list(self._pushing):
+        changed, self._changed = self._changed, {}
+        for subject in changed:
+            for consumer in list(self._pushing.get(subject, ())):
                 consumer.look()
-        self._wait()
 
     def _take_flow(self, batch: list[Published]) -> None:
         for subject, reply, header, _ in batch:

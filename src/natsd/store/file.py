@@ -250,25 +250,23 @@ class FileStore:
         return self.log.unwritten > self.most_unsynced and not self.failure
 
     def hand_over(self) -> None:
-        """Give the disk what was appended, now or at the end of this turn.
-
-        `on_congested` is called each time while there is too much of it.
-        """
+        """Give the disk what was appended, now or at the end of this turn."""
         if self.postpone is None:
-            self.log.kick()
+            self.run_batch()
         elif not self._postponed:
             self._postponed = True
             self.postpone(self)
+
+    def run_batch(self) -> None:
+        """Give the disk what this turn appended. `on_congested` is called each time while there is too much of it."""
+        self._postponed = False
+        if self._closed:
+            return
+        self.log.kick()
         if self.log.unwritten > self.most_unsynced and not self.failure:
             self._was_congested = True
             if self.on_congested is not None:
                 self.on_congested()
-
-    def run_batch(self) -> None:
-        """Give what this turn appended to the disk."""
-        self._postponed = False
-        if not self._closed:
-            self.log.kick()
 
     def settle(self) -> None:
         """See how far the disk has come, and tell of it."""
