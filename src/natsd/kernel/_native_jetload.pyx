@@ -78,7 +78,8 @@ def publish_acked(int fd, const unsigned char[::1] block not None, const long lo
                     most = window - (sent - stream.messages)
                     if messages > 0 and most > messages - sent:
                         most = messages - sent
-                    if most > 0:
+                    # In portions, as clients write: a frame for each acknowledgement would measure system calls.
+                    if most >= window // 8 or (messages > 0 and most > 0 and most >= messages - sent):
                         if at == count:
                             at = 0
                             begin = 0
@@ -94,7 +95,7 @@ def publish_acked(int fd, const unsigned char[::1] block not None, const long lo
                         verdict = GONE
                         break
                 ready.events = POLLIN if begin == finish else POLLIN | POLLOUT
-                if begin == finish and sent - stream.messages < window and not over and at < count:
+                if begin == finish and sent - stream.messages <= window - window // 8 and not over and at < count:
                     continue
                 if poll(&ready, 1, 100) > 0 and ready.revents & ~POLLOUT:
                     done = recv(fd, buffer, RECV_ROOM, MSG_DONTWAIT)

@@ -120,14 +120,28 @@ static inline int64_t natsd_disk_now(void) {
     return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
+/* Much is written in pieces of this size, and the disk told to begin with each while the next one is copied. */
+enum { NATSD_PIECE = 1 << 20 };
+
 static inline int natsd_disk_write(natsd_disk *d, int fd, const char *name, struct iovec *v, int n, off_t at) {
+    size_t total = 0;
     natsd_disk_note(d, 'w', name, "", (uint64_t)at, v, n);
+    for (int i = 0; i < n; i++) total += v[i].iov_len;
     while (n) {
         ssize_t done = -1;
-        if (!natsd_disk_faulty(d)) done = pwritev(fd, v, n, at);
+        struct iovec piece = v[0];
+        size_t size = 0;
+        int k = 0;
+        while (k < n && size + v[k].iov_len <= NATSD_PIECE) size += v[k++].iov_len;
+        if (!k) piece.iov_len = NATSD_PIECE;
+        if (!natsd_disk_faulty(d)) done = k ? pwritev(fd, v, k, at) : pwritev(fd, &piece, 1, at);
         else if (!d->fault) done = pwrite(fd, v->iov_base, v->iov_len / 2 + 1, at);
         if (done < 0 && errno == EINTR) continue;
         if (done <= 0) return natsd_disk_fail(d, "write", done ? errno : EIO);
+#ifdef SYNC_FILE_RANGE_WRITE
+        /* A hint; what goes wrong with it the sync behind will say. */
+        if (total > NATSD_PIECE && !d->sync_interval_ns) sync_file_range(fd, at, done, SYNC_FILE_RANGE_WRITE);
+#endif
         at += done;
         while (n && (size_t)done >= v->iov_len) {
             done -= v->iov_len;
@@ -519,8 +533,10 @@ static inline natsd_chunk *natsd_disk_chunk(natsd_disk *d, uint32_t segment, uin
 static inline void natsd_disk_publish(natsd_disk *d) {
     pthread_mutex_lock(&d->mutex);
     natsd_disk_publish_last(d);
-    if (d->written < d->published && !d->in_step) pthread_cond_signal(&d->work);
+    int asleep = d->written < d->published && !d->in_step;
     pthread_mutex_unlock(&d->mutex);
+    /* Behind the lock, which the thread wants as soon as it is awake. */
+    if (asleep) pthread_cond_signal(&d->work);
 }
 
 /* Let go of the oldest chunks that are written, down to `most` bytes; the last one stays. */
