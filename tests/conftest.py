@@ -5,6 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# How long an example takes says how busy the machine is, and nothing about the code.
+settings.register_profile("natsd", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("natsd")
 
 ONE_FORM = {"base", "config", "fuzz", "kernel", "keys", "protocol", "subjects", "test_project.py"}
 """What the form of the kernel and the store makes no difference to. The rooms are below both of them and cannot know
