@@ -157,9 +157,17 @@ class Recovery:
         """Number the files that may be used again from 1 on, and drop unfinished ones. Returns how many there are."""
         for path in Path(self.directory).glob("coming*"):
             path.unlink()
-        for number, name in enumerate(self._spares, 1):
-            os.rename(os.path.join(self.directory, name), os.path.join(self.directory, f"spare-{number:08d}"))
-        return len(self._spares)
+        number = 0
+        for path in [Path(self.directory, name) for name in self._spares]:
+            with path.open("rb") as file:
+                head = parse_head(file.read(HEAD_BYTES))
+            if head is not None and head[0] >= self.next_segment:
+                # It was a segment whose name did not outlive a crash. Under that name its old records would validate.
+                path.unlink()
+                continue
+            number += 1
+            path.rename(Path(self.directory, f"spare-{number:08d}"))
+        return number
 
     # The checkpoint
 
