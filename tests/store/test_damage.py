@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import errno
+import mmap
 import os
+import resource
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from natsd.store.contract import Limits
+from natsd.store.contract import Limits, StoreError
 from natsd.store.file import FileStore
 
 from .operations import seen
@@ -189,3 +193,72 @@ def test_freed_segments_take_nothing_with_them_even_if_both_checkpoints_are_lost
     assert seen(again) == expected
     assert not again.damage
     again.close()
+
+
+def contents(directory: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(directory.iterdir()) if path.is_file()}
+
+
+def test_a_segment_the_system_refuses_to_read_now_is_not_taken_for_an_empty_one(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (directory / "LOCK").touch()
+    before = contents(directory)
+    real, left = mmap.mmap, [3]
+
+    def refuse(*args: Any, **named: Any) -> mmap.mmap:
+        left[0] -= 1
+        if left[0] < 0:
+            raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+        return real(*args, **named)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(mmap, "mmap", refuse)
+        with pytest.raises(StoreError, match="segment 4 cannot be read"):
+            FileStore(directory, segment_bytes=SEGMENT_BYTES)
+    assert contents(directory) == before
+    store, lost = check(directory, 0)
+    assert not any(lost.values())
+    again(store, directory)
+
+
+def test_a_store_has_more_segments_than_a_process_may_have_open_files(tmp_path: Path) -> None:
+    store = FileStore(tmp_path, segment_bytes=4096)
+    stream = store.create("A/s", b"{}", Limits())
+    for n in range(1, 1501):
+        stream.append([(b"a", None, None, b"x" * 200)], n)
+    store.close()
+    assert len(segments(tmp_path)) > 90
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(map(int, os.listdir("/proc/self/fd"))) + 50, hard))
+    try:
+        opened = FileStore(tmp_path, segment_bytes=4096)
+        assert not opened.damage
+        assert opened.streams()["A/s"][1].state.msgs == 1500
+        opened.close()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_checkpoints_the_system_refuses_to_read_now_are_not_taken_for_none(directory: Path) -> None:
+    for name in ("checkpoint", "checkpoint-copy"):
+        (directory / name).unlink(missing_ok=True)
+        (directory / name).mkdir()
+    with pytest.raises(StoreError, match="checkpoint"):
+        FileStore(directory, segment_bytes=SEGMENT_BYTES)
+
+
+def test_a_segment_that_became_unreadable_is_not_used_again(directory: Path) -> None:
+    path = segments(directory)[1]
+    path.write_bytes(b"\xff" * len(path.read_bytes()))
+    store, lost = check(directory, 20)
+    kept = 2 * COUNT - sum(map(len, lost.values()))
+    for _ in range(3):
+        for _ in range(200):
+            store.settle()
+        store.close()
+        assert set(path.read_bytes()) == {255}
+        store = FileStore(directory, segment_bytes=SEGMENT_BYTES)
+        assert [damage.text for damage in store.damage if damage.text.startswith("segment 2: ")]
+        assert sum(stream.state.msgs for _, stream in store.streams().values()) == kept
+    store.close()

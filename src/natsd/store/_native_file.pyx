@@ -248,7 +248,7 @@ cdef class FileIndex(Index):
         self.late_n += 1
         return 0
 
-    def fold(self, dict maps not None):
+    def fold(self, object maps not None):
         """Give the messages that were met out of order their place; maps: the bytes of each segment."""
         cdef uint64_t segment = 0
         cdef const uint8_t[::1] view = None

@@ -5,6 +5,7 @@
 2. Order of a round: relocated records, a checkpoint in the log, in a file, in its copy, then the dead segments. Each
    waits for the one before. So whatever the records of a dead segment said that still holds, configurations, consumer
    states and removals, is in three places before that segment goes, two of them in files and one in a later segment.
+3. A segment with bytes that should be readable and are not stays, even where nothing is known to live in it.
 """
 
 from __future__ import annotations
@@ -35,15 +36,16 @@ DEAD_AT_ONCE = 4
 
 
 class Compaction:
-    """The segments of a store. segments: those that were there at opening, and their lengths."""
+    """The segments of a store. segments: those that were there at opening, and their lengths; damaged: those with bytes
+    that could not be read then."""
 
-    def __init__(self, store: FileStore, segments: dict[int, int]) -> None:
+    def __init__(self, store: FileStore, segments: dict[int, int], damaged: set[int]) -> None:
         self._store = store
         self._segments = dict(segments)
         self._dead: list[int] = []  # emptied, or found empty; not given back yet
         self._doomed: list[int] = []  # given back when the checkpoint that is being made is on disk
         self._draft: Draft | None = None
-        self._unreadable: set[int] = set()
+        self._unreadable = set(damaged)
         self._victim = 0
         self._at = 0
         self._quiet = 0
@@ -76,6 +78,8 @@ class Compaction:
             if segment >= synced:
                 continue
             live = log.live_bytes(segment)
+            if live <= 0 and segment in self._unreadable:
+                continue
             if live <= 0:
                 self._dead.append(segment)
                 del self._segments[segment]

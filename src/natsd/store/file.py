@@ -217,14 +217,18 @@ class FileStore:
                 cache_bytes=cache_bytes,
                 spares=0 if read_only else recovery.tidy(),
             )
-            recovery.replay(self)
-            if read_only:
-                self.failure = f"{self.directory} is open for reading only"
-            else:
-                recovery.finish()
-            self.log.follow(recovery.last_segment, recovery.last_bytes)
-            self.damage = recovery.damage
-            self.compaction = Compaction(self, recovery.ends())
+            try:
+                recovery.replay(self)
+                if read_only:
+                    self.failure = f"{self.directory} is open for reading only"
+                else:
+                    recovery.finish()
+                self.log.follow(recovery.last_segment, recovery.last_bytes)
+                self.damage = recovery.damage
+                self.compaction = Compaction(self, recovery.ends(), recovery.damaged)
+            except BaseException:
+                self.log.close()
+                raise
         except BaseException:
             if self._lock >= 0:
                 os.close(self._lock)

@@ -4,7 +4,9 @@
    the segments finds. From there on every record is done again in its order.
 2. Bytes that do not validate are skipped and reported where they had been on disk once (a later watermark, or the
    checkpoint, lies above them); else they are the torn end of the log: it is cut there, and nothing behind it counts.
-3. Nothing is deleted because something else cannot be read.
+3. Nothing is deleted because something else cannot be read, nor because it cannot be read itself: where the system
+   refuses to read (too many open files, no memory, a failing disk) opening ends with an error and changes nothing, a
+   file is made shorter only at a torn end, and a segment with bytes that do not validate is not used again.
 """
 
 from __future__ import annotations
@@ -50,6 +52,8 @@ from natsd.store.records import (
     segment_of,
 )
 
+OPEN_MAPS = 16
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -63,6 +67,27 @@ class Damage(NamedTuple):
     stream: str = ""
     first_seq: int = 0
     last_seq: int = 0
+
+
+class Maps(dict[int, "bytes | mmap.mmap"]):
+    """The bytes of each segment. Every map takes an open file: only some are kept, whoever uses one holds it."""
+
+    def __init__(self, directory: str) -> None:
+        self._directory = directory
+
+    def __missing__(self, segment: int) -> bytes | mmap.mmap:
+        while len(self) >= OPEN_MAPS:
+            del self[next(iter(self))]
+        try:
+            with open(os.path.join(self._directory, f"{segment:08d}.seg"), "rb") as file:
+                if os.fstat(file.fileno()).st_size < HEAD_BYTES:
+                    data: bytes | mmap.mmap = file.read()
+                else:
+                    data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        except OSError as error:
+            raise StoreError(f"{self._directory}: segment {segment} cannot be read: {error.strerror}") from error
+        self[segment] = data
+        return data
 
 
 class Recovery:
@@ -79,15 +104,20 @@ class Recovery:
         self.checkpoint, self.place = self._read_checkpoint()
         self._heads: dict[int, tuple[int, bytes, int, int] | None] = {}
         for segment in self.segments:
-            with open(self._path(segment), "rb") as file:
-                head = parse_head(file.read(HEAD_BYTES))
+            try:
+                with open(self._path(segment), "rb") as file:
+                    head = parse_head(file.read(HEAD_BYTES))
+            except OSError as error:
+                raise StoreError(f"{directory}: segment {segment} cannot be read: {error.strerror}") from error
             if head is not None and head[0] != segment:
                 head = None
             self._heads[segment] = head
             if head is not None:
                 self.uuid = head[1]
         self.uuid = self.uuid or os.urandom(16)
-        self._maps: dict[int, bytes | mmap.mmap] = {}
+        self._maps = Maps(directory)
+        self._torn = 0  # the segment in which the log ends before its file does
+        self.damaged: set[int] = set()  # segments with bytes that should be readable and are not
         self._known_ends: dict[int, int] = {}
         freed = bool(self.segments) and list(self.segments) != list(range(1, len(self.segments) + 1))
         if freed and not self.checkpoint:
@@ -127,28 +157,40 @@ class Recovery:
         """Number the files that may be used again from 1 on, and drop unfinished ones. Returns how many there are."""
         for path in Path(self.directory).glob("coming*"):
             path.unlink()
-        for number, name in enumerate(self._spares, 1):
-            os.rename(os.path.join(self.directory, name), os.path.join(self.directory, f"spare-{number:08d}"))
-        return len(self._spares)
+        number = 0
+        for path in [Path(self.directory, name) for name in self._spares]:
+            with path.open("rb") as file:
+                head = parse_head(file.read(HEAD_BYTES))
+            if head is not None and head[0] >= self.next_segment:
+                # It was a segment whose name did not outlive a crash. Under that name its old records would validate.
+                path.unlink()
+                continue
+            number += 1
+            path.rename(Path(self.directory, f"spare-{number:08d}"))
+        return number
 
     # The checkpoint
 
     def _read_checkpoint(self) -> tuple[list[Record], int]:
         best: tuple[list[Record], int] = ([], 0)
         unreadable = []
+        refused = ""
         for name in CHECKPOINTS:
             try:
                 data = Path(self.directory, name).read_bytes()
             except FileNotFoundError:
                 continue
             except OSError as error:
-                unreadable.append(f"{name}: {error.strerror}")
+                refused = f"{name}: {error.strerror}"
+                unreadable.append(refused)
                 continue
             found = parse_checkpoint(data)
             if found is None:
                 unreadable.append(f"{name} is damaged")
             elif found[1] > best[1]:
                 best = found
+        if refused and not best[1]:
+            raise StoreError(f"{self.directory}: {refused}")
         for text in unreadable:
             self.damage.append(Damage(text))
         return best
@@ -158,7 +200,7 @@ class Recovery:
         pieces: dict[int, dict[int, bytes]] = {}
         whole = 0  # the log validates from here on
         for segment in self.segments:
-            data = self._map(segment)
+            data = self._maps[segment]
             _, marked, gap = survey(data, HEAD_BYTES, segment)
             for at in marked:
                 record = parse_record(data, at, place_of(segment, at))
@@ -322,7 +364,7 @@ class Recovery:
                 continue
             fd = os.open(self._path(segment), os.O_RDWR | os.O_CLOEXEC)
             try:
-                if segment == self.last_segment and self.last_bytes < os.fstat(fd).st_size:
+                if segment == self._torn and self.last_bytes < os.fstat(fd).st_size:
                     os.ftruncate(fd, self.last_bytes)
                 os.fsync(fd)
             finally:
@@ -342,7 +384,7 @@ class Recovery:
 
         replay, wanted: messages that need nothing else are taken on the way, and do not come (see `replay_run`,
         `restore_run`)."""
-        data = self._map(segment)
+        data = self._maps[segment]
         end = self._end(segment, len(data))
         stop = min(end, len(data))
         at = HEAD_BYTES
@@ -410,7 +452,7 @@ class Recovery:
             self._highest = 0
             self._erasures = {}
             for number in [number for number in self.segments if number >= segment]:
-                data = self._map(number)
+                data = self._maps[number]
                 highest, marked, _ = survey(data, at + 1 if number == segment else HEAD_BYTES, number)
                 self._highest = max(self._highest, highest)
                 for where in marked:
@@ -421,6 +463,7 @@ class Recovery:
         return self._highest, self._erasures
 
     def _lost(self, segment: int, at: int, end: int, report: bool) -> None:
+        self.damaged.add(segment)
         if report:
             self.damage.append(Damage(f"segment {segment}: bytes {at} to {end} are damaged"))
         if segment >= segment_of(self.place):
@@ -433,25 +476,12 @@ class Recovery:
             del self.segments[later]
         self.last_segment = max(self.segments, default=0)
         if at and segment in self.segments:
-            self.last_bytes = self.segments[segment] = at
+            self._torn, self.last_bytes = segment, at
+            self.segments[segment] = at
+        elif self.last_segment:
+            self.last_bytes = self._end(self.last_segment, self.segments[self.last_segment])
         else:
-            self.last_bytes = self.segments.get(self.last_segment, 0)
-
-    def _map(self, segment: int) -> bytes | mmap.mmap:
-        data = self._maps.get(segment)
-        if data is None:
-            data = self._maps[segment] = self._open(segment)
-        return data
-
-    def _open(self, segment: int) -> bytes | mmap.mmap:
-        try:
-            with open(self._path(segment), "rb") as file:
-                if os.fstat(file.fileno()).st_size < HEAD_BYTES:
-                    return file.read()
-                return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        except OSError as error:
-            self.damage.append(Damage(f"segment {segment} cannot be read: {error.strerror}"))
-            return b""
+            self.last_bytes = 0
 
 
 def next_record(data: bytes | mmap.mmap, at: int, end: int, segment: int) -> int:
