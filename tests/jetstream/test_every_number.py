@@ -93,7 +93,9 @@ def cases() -> list[tuple[str, Path]]:
         house = furnished()
         request_room.decode = note
         try:
-            house.publish(f"$JS.API.{subject_of(pattern)}", json.dumps(BASES.get(pattern, {"x": 1})).encode(), "_INBOX.n")
+            house.publish(
+                f"$JS.API.{subject_of(pattern)}", json.dumps(BASES.get(pattern, {"x": 1})).encode(), "_INBOX.n"
+            )
         finally:
             request_room.decode = real
         if pattern == "CONSUMER.MSG.NEXT.*.*":
@@ -155,7 +157,9 @@ def test_the_table_is_searched_through() -> None:
     assert len(found) > 100
 
 
-@pytest.mark.parametrize(("pattern", "path"), cases(), ids=lambda part: part if isinstance(part, str) else ".".join(part))
+@pytest.mark.parametrize(
+    ("pattern", "path"), cases(), ids=lambda part: part if isinstance(part, str) else ".".join(part)
+)
 def test_a_number_that_is_none_is_refused(pattern: str, path: Path) -> None:
     house = furnished()
     for text in NEVER:

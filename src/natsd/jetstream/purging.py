@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from natsd.jetstream.request import ApiRequest
-    from natsd.jetstream.stream import Stream
 
 SLICE = 2048
 """Messages of one slice: up to about two milliseconds."""
