@@ -36,3 +36,14 @@ def test_the_oldest_go_where_there_are_too_many(monkeypatch: pytest.MonkeyPatch)
     assert [ids.find(b"%d" % seq, 10) for seq in range(5)] == [0, 0, 3, 4, 5]
     ids.clear()
     assert ids.find(b"4", 10) == 0
+
+
+def test_the_oldest_go_where_they_are_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dedupe, "MOST_BYTES", 100)
+    ids = Dedupe(10**18)
+    for seq in range(5):
+        ids.note(b"%d" % seq * 40, seq + 1, seq)
+    assert [ids.find(b"%d" % seq * 40, 10) for seq in range(5)] == [0, 0, 0, 4, 5]
+    ids.forget(2 * 10**18)
+    ids.note(b"x" * 90, 6, 2 * 10**18)
+    assert len(ids) == 1

@@ -6,15 +6,18 @@ from collections import deque
 
 MOST = 2_000_000
 """Ids kept per stream at most; the oldest go first, whatever the window says."""
+MOST_BYTES = 256 << 20
+"""How long these ids are together at most."""
 
 
 class Dedupe:
     """Ids of the last `window_ns`. 0: nothing is remembered."""
 
-    __slots__ = ("_order", "_seqs", "window_ns")
+    __slots__ = ("_bytes", "_order", "_seqs", "window_ns")
 
     def __init__(self, window_ns: int) -> None:
         self.window_ns = window_ns
+        self._bytes = 0
         self._seqs: dict[bytes, int] = {}
         self._order: deque[tuple[int, bytes, int]] = deque()
 
@@ -32,7 +35,8 @@ class Dedupe:
             return
         self._seqs[msg_id] = seq
         self._order.append((wall_ns, msg_id, seq))
-        if len(self._order) > MOST:
+        self._bytes += len(msg_id)
+        while len(self._order) > MOST or self._bytes > MOST_BYTES:
             self._drop_oldest()
 
     def forget(self, wall_ns: int) -> None:
@@ -45,8 +49,10 @@ class Dedupe:
     def clear(self) -> None:
         self._seqs.clear()
         self._order.clear()
+        self._bytes = 0
 
     def _drop_oldest(self) -> None:
         _, msg_id, seq = self._order.popleft()
+        self._bytes -= len(msg_id)
         if self._seqs.get(msg_id) == seq:
             del self._seqs[msg_id]

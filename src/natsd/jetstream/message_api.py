@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from natsd.jetstream.dates import parse_date, render_date
 from natsd.jetstream.errors import ApiError
+from natsd.jetstream.purging import Purge
 from natsd.jetstream.request import Route
 from natsd.jetstream.stream_config import Record
 from natsd.subjects.valid import is_valid
@@ -135,10 +136,9 @@ def purge(request: ApiRequest) -> dict[str, Any] | None:
     if stream.config.deny_purge:
         raise ApiError("STREAM_PURGE_FAILED", err="stream purge not permitted")
     if body.filter and not is_valid(body.filter.encode()):
-        purged = 0
+        stream.when_durable(lambda: request.answer({"success": True, "purged": 0}))
     else:
-        purged = stream.purge(subject=body.filter, upto=body.seq, keep=body.keep)
-    stream.when_durable(lambda: request.answer({"success": True, "purged": purged}))
+        Purge(request, body.filter, body.seq, body.keep).start()
     return None
 
 

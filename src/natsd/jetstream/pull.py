@@ -51,8 +51,9 @@ def parse_next(payload: bytes) -> NextRequest:
             request = msgspec.json.decode(body, type=NextRequest)
         except msgspec.DecodeError:
             request = _parse_again(body)
-        for number in (request.expires, request.batch, request.max_bytes, request.idle_heartbeat):
-            if abs(number) > MAX_INT64:
+        for field in request.__struct_fields__:
+            number = getattr(request, field)
+            if type(number) is int and not -MAX_INT64 - 1 <= number <= MAX_INT64:
                 raise ValueError(f"json: cannot unmarshal number {number}")
         if request.idle_heartbeat > 0 and request.idle_heartbeat * 2 > request.expires:
             raise ValueError("heartbeat value too large")

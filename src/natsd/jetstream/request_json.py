@@ -18,10 +18,11 @@ if TYPE_CHECKING:
 
 Body = TypeVar("Body")
 
+MAX_INT32 = (1 << 31) - 1
 MAX_INT64 = (1 << 63) - 1
 MAX_UINT64 = (1 << 64) - 1
 
-_UNUSUAL = re.compile(rb"-[0-9]|[0-9]{19}")
+_UNUSUAL = re.compile(rb"-[0-9]|[0-9]{10}")
 """Without one of these no number is out of bounds."""
 _PATH = re.compile(r" - at `\$\.?(.*)`$")
 
@@ -118,22 +119,25 @@ def _tidy(raw: Any, kind: type[Any] | None, strict: bool) -> Any:
 
 
 def _check_numbers(body: Any) -> None:
-    """Go's numbers have 64 bits; records here name those that have no sign in `UNSIGNED`."""
+    """Go's numbers have 64 bits; records here name those that have no sign in `UNSIGNED`, those of 32 in `SHORT`."""
     if not isinstance(body, msgspec.Struct):
         return
-    unsigned = getattr(type(body), "UNSIGNED", ())
     for field in body.__struct_fields__:
         value = getattr(body, field)
-        if type(value) is int:
-            low, high = (0, MAX_UINT64) if field in unsigned else (-MAX_INT64 - 1, MAX_INT64)
-            if not low <= value <= high:
-                where = f"{type(body).__name__}.{field}"
-                kind = "uint64" if field in unsigned else "int64"
-                raise ApiError(
-                    "INVALID_JSON", err=f"json: cannot unmarshal number {value} into field {where} of type {kind}"
-                )
-        elif isinstance(value, msgspec.Struct):
-            _check_numbers(value)
-        elif isinstance(value, list):
-            for item in value:
+        for item in value if isinstance(value, list) else (value,):
+            if type(item) is int:
+                _check_number(item, type(body), field)
+            else:
                 _check_numbers(item)
+
+
+def _check_number(value: int, kind: type[Any], field: str) -> None:
+    if field in getattr(kind, "UNSIGNED", ()):
+        name, low, high = "uint64", 0, MAX_UINT64
+    elif field in getattr(kind, "SHORT", ()):
+        name, low, high = "int32", -MAX_INT32 - 1, MAX_INT32
+    else:
+        name, low, high = "int64", -MAX_INT64 - 1, MAX_INT64
+    if not low <= value <= high:
+        text = f"json: cannot unmarshal number {value} into field {kind.__name__}.{field} of type {name}"
+        raise ApiError("INVALID_JSON", err=text)

@@ -273,7 +273,7 @@ class Stream:
         self.when_durable(lambda: self.show(first_seq - 1))
 
     def purge(self, *, subject: str = "", upto: int = 0, keep: int = 0) -> int:
-        """Remove messages as STREAM.PURGE says; returns how many went."""
+        """Remove messages in one go; returns how many went."""
         store = self.store
         filters = [subject.encode("utf-8", "surrogateescape")] if subject and subject != ">" else None
         self.purging = True
@@ -281,10 +281,14 @@ class Stream:
             purged = store.purge(filters=filters, upto=upto, keep=keep)
         finally:
             self.purging = False
-        for consumer in list(self.consumers.values()):
-            consumer.on_purged(subject)
+        self.tell_of_purge(subject)
         self.count_bytes()
         return purged
+
+    def tell_of_purge(self, subject: str) -> None:
+        """Tell the consumers that the stream was purged of a subject, of everything where that is empty."""
+        for consumer in list(self.consumers.values()):
+            consumer.on_purged(subject)
 
     def remove(self, seqs: list[int], *, erase: bool = False) -> int:
         """Remove single messages; returns how many there were."""

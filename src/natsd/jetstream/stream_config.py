@@ -90,6 +90,7 @@ class StreamConfig(Record):
     """All that is known of how a stream is to be."""
 
     UNSIGNED = ("first_seq",)
+    SHORT = ("max_msg_size",)
 
     name: str = ""
     description: str = ""
