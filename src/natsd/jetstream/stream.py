@@ -168,7 +168,7 @@ class Stream:
         last = store.load(store.last_seq)
         if last is not None:
             self.last_msg_id = self.publishing.id_of(last[2])
-        if window <= 0:
+        if window <= 0 or not store.headed:
             return
         seq = store.seq_at(self.home.clock.wall_ns() - window)
         while seq <= store.last_seq:

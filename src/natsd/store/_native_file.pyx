@@ -124,6 +124,7 @@ cdef class FileIndex(Index):
     cdef readonly uint32_t number
     cdef public int64_t expires_ns
     cdef public list lost
+    cdef readonly bint headed  # something that was found at opening has a header
     cdef Found* late  # met out of order while the store is opened
     cdef size_t late_n, late_cap
 
@@ -223,6 +224,8 @@ cdef class FileIndex(Index):
         cdef Py_ssize_t header_n = 0 if record.header is None else len(record.header)
         if seq <= self.last:
             raise ValueError(f"sequence {seq} is not above the last, {self.last}")
+        if record.header is not None:
+            self.headed = True
         self.know(seq, record.place, record.time_ns, PyBytes_AS_STRING(subject), PyBytes_GET_SIZE(subject), header_n,
                   len(record.payload), limited)
         if record.expires_ns >= 0:
@@ -291,6 +294,8 @@ cdef class FileIndex(Index):
         used = <size_t> (at - <const char*> fixed) + fixed.subject + fixed.header
         if used > fixed.length:
             raise StoreError(f"message {fixed.seq} of stream {self.number} has no room for its own subject")
+        if fixed.flags & RECORD_HEADED:
+            self.headed = True
         self.know(fixed.seq, place, fixed.time_ns, at, fixed.subject,
                   <Py_ssize_t> fixed.header if fixed.flags & RECORD_HEADED else -1, fixed.length - used, limited)
         if fixed.flags & EXPIRES:

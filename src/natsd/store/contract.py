@@ -96,6 +96,8 @@ class StreamStore(Protocol):
     """The messages of one stream and the saved state of its consumers."""
 
     refusal: int
+    headed: bool
+    """False only where no message that was found at opening has a header: then there are no ids to look for."""
     on_removed: Callable[[list[int]], None] | None
     """Told, after a call that removed messages by limits, age or request, which sequences went (ascending; a very long
     list comes in pieces)."""
