@@ -61,7 +61,7 @@ class Commits:
                     callback = queue.popleft()[1]
                     try:
                         callback()
-                    except Exception as error:  # noqa: BLE001
+                    except Exception as error:  # noqa: BLE001 - the others behind it wait for the same write
                         tell(self._log, "JetStream after a write", error)
                 if not self._visible:
                     break
@@ -69,7 +69,7 @@ class Commits:
                 for stream in visible:
                     try:
                         stream.tell_consumers()
-                    except Exception as error:  # noqa: BLE001
+                    except Exception as error:  # noqa: BLE001 - other streams have consumers too
                         tell(self._log, f"the consumers of stream '{stream.home.name} > {stream.name}'", error)
         finally:
             self._running = False

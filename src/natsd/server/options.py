@@ -203,7 +203,7 @@ class Options:
 
             accounts = read_accounts(accounts)
             users = [*(users or ()), *(user for account in accounts for user in account.users)]
-        self.accounts: list[AccountRecord] = list(accounts)  # type: ignore[arg-type]
+        self.accounts: list[AccountRecord] = list(accounts)  # type: ignore[arg-type]  # no mapping any more
         self.allow_non_tls = allow_non_tls
         self.auth_callout = auth_callout
         self.config_digest = config_digest

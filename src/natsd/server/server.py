@@ -486,7 +486,7 @@ class Server:
             # What was taken is written and acknowledged while those who sent it are still there.
             try:
                 self.storage.close()
-            except Exception as error:  # noqa: BLE001
+            except Exception as error:  # noqa: BLE001 - the clients have to be closed all the same
                 tell(self.log, "the end of JetStream", error)
             self.road.settle()
         for session in list(self.roster.connections.values()):

@@ -14,11 +14,11 @@ class Secured(Speech):
 
     def greet(self, *, tls_first: bool = False) -> None:
         """Send INFO."""
-        raise NotImplementedError
+        raise NotImplementedError("a kind of session greets and begins in its own way")
 
     def begin(self) -> None:
         """From here on the client may speak."""
-        raise NotImplementedError
+        raise NotImplementedError("a kind of session greets and begins in its own way")
 
     def on_handshake(self) -> None:
         """The handshake may begin."""

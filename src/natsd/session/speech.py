@@ -19,7 +19,7 @@ class Speech(Facts):
 
     def close(self, reason: str) -> None:
         """End the connection."""
-        raise NotImplementedError
+        raise NotImplementedError("a kind of session ends in its own way")
 
     def _say(self, line: bytes) -> None:
         self.outbound.append(line)

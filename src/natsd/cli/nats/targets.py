@@ -137,7 +137,7 @@ class _Name(_Text):
         return complete_names(ctx, incomplete, lambda js: self.find(js, ctx))
 
     def find(self, js: JetStream, ctx: click.Context) -> list[str]:
-        raise NotImplementedError
+        raise NotImplementedError("a kind of name says where it is looked for")
 
 
 class ConsumerName(_Name):
