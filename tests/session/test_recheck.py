@@ -103,7 +103,8 @@ def test_who_may_stay_stays(before: dict[str, Any], connect: str, after: dict[st
 
 
 def test_a_hash_of_the_same_password_is_as_good_and_compared_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    bcrypt = pytest.importorskip("bcrypt")
+    import bcrypt
+
     house = house_of(users=[U])
     clients = [house.client(LOGIN) for _ in range(5)]
     checks = []
@@ -179,19 +180,16 @@ def test_who_waits_at_the_gate_is_let_in_when_nobody_has_to_authenticate() -> No
 
 
 def test_an_nkey_signs_what_its_own_connection_was_told_once_more() -> None:
-    pytest.importorskip("nkeys")
     import base64
 
-    import nkeys
-
+    from natsd.keys.seed import Seed
     from tests.session.memory import info_of
 
-    seed = nkeys.encode_seed(b"a" * 32, nkeys.PREFIX_BYTE_USER)
-    pair = nkeys.from_seed(seed)
-    public = pair.public_key.decode()
+    seed = Seed("user", b"a" * 32)
+    public = seed.public
     house = house_of(users=[{"nkey": public}])
     client = house.client()
-    signature = base64.urlsafe_b64encode(pair.sign(info_of(client.greeting)["nonce"].encode())).decode().rstrip("=")
+    signature = base64.urlsafe_b64encode(seed.sign(info_of(client.greeting)["nonce"].encode())).decode().rstrip("=")
     assert client.say(
         b'CONNECT {"verbose":false,"nkey":"%b","sig":"%b"}\r\nPING\r\n' % (public.encode(), signature.encode())
     ).startswith(b"PONG")
