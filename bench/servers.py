@@ -193,6 +193,22 @@ class Server:
         """What its store takes on the disk."""
         return sum(path.stat().st_blocks * 512 for path in Path(self._store).rglob("*") if path.is_file())
 
+    def disk_latencies_ns(self, count: int) -> list[int]:
+        """How long it takes on the disk of this server's store to write 200 bytes into a file that is there, and sync."""
+        fd = os.open(Path(self._store, "bare"), os.O_RDWR | os.O_CREAT)
+        try:
+            os.pwrite(fd, bytes(200 * count), 0)
+            os.fsync(fd)
+            found = []
+            for at in range(count):
+                began = time.monotonic_ns()
+                os.pwrite(fd, b"x" * 200, 200 * at)
+                os.fdatasync(fd)
+                found.append(time.monotonic_ns() - began)
+        finally:
+            os.close(fd)
+        return found
+
     def cpu_seconds(self) -> float:
         """User and system time of all its threads so far."""
         fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()

@@ -40,6 +40,23 @@ def test_durable_reaches_the_position_and_is_told(tmp_path: Path) -> None:
     store.close()
 
 
+def test_small_writes_find_the_file_as_large_as_it_was(tmp_path: Path) -> None:
+    store = FileStore(tmp_path)
+    stream = store.create("A/s", b"{}", Limits())
+    sizes = set()
+    for at in range(50):
+        stream.append([MESSAGE], at + 1)
+        assert store.wait()
+        sizes.add(sum(path.stat().st_size for path in tmp_path.glob("*.seg")))
+    assert len(sizes) == 1, "each sync that changes the size of a file has to write that too"
+    assert sizes.pop() > 50 * 100
+    store.close()
+    again = FileStore(tmp_path)
+    assert again.damage == []
+    assert again.streams()["A/s"][1].state.msgs == 50
+    again.close()
+
+
 def test_what_a_turn_appends_can_be_given_to_the_disk_at_its_end(tmp_path: Path) -> None:
     store = FileStore(tmp_path)
     asked: list[FileStore] = []

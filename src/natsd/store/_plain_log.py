@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 SPARES = 4
 """Files that wait to be used again."""
 
+STEP_BYTES = 1 << 17
+"""By how much a file that is written in small pieces grows at a time."""
+
 
 class Disk:
     """The system calls of a log on one directory. Tests put another one in its place."""
@@ -175,6 +178,7 @@ class Log:
         self._orders: list[tuple[int, Callable[[], None]]] = []
         self._files: dict[int, int] = {}
         self._out: tuple[int, int] | None = None  # segment, file
+        self._out_bytes = 0
         self._disk = Disk(directory, sync_interval_s)
         self._segment = segment
         self._offset = 0
@@ -262,7 +266,15 @@ class Log:
                 if self._spares:
                     self._disk.rename(self._spares.pop(0), name)
                 self._out = segment, self._disk.open(name)
+                self._out_bytes = os.fstat(self._out[1]).st_size
             self._disk.write(self._out[1], data, at)
+            end = at + len(data)
+            if end > self._out_bytes:
+                self._out_bytes = end
+                if len(data) < STEP_BYTES // 8 and self._ask == b"s":
+                    # The syncs that follow need not write the file's size then.
+                    self._out_bytes = min(end + STEP_BYTES, max(end, self._segment_bytes))
+                    self._disk.write(self._out[1], bytes(self._out_bytes - end), end)
         except OSError as error:
             self._fail(f"write: {error.strerror}")
             return

@@ -61,7 +61,7 @@ typedef struct natsd_disk {
     uint32_t spares, spares_wanted, spare_made, spare_first;
     natsd_order *orders, **orders_end;
     /* the disk thread's own */
-    struct { uint32_t segment; int fd, dirty; } files[NATSD_OPEN_FILES];
+    struct { uint32_t segment; int fd, dirty; off_t size; } files[NATSD_OPEN_FILES];
     int dir_dirty;
     /* tests only */
     uint64_t calls, fault_at;
@@ -157,6 +157,21 @@ static inline int natsd_disk_write(natsd_disk *d, int fd, const char *name, stru
     return 0;
 }
 
+static const char natsd_disk_zeros[NATSD_STEP_BYTES];
+
+/* Zeros behind what was written last: the syncs that follow find the size of the file as it was, and need not write
+   that too. Zeros are what an unused part of a segment holds anyway; without them all goes on as well, only slower. */
+static inline void natsd_disk_extend(natsd_disk *d, int fd, const char *name, off_t end, off_t *size) {
+    struct iovec v = {(void *)natsd_disk_zeros, NATSD_STEP_BYTES};
+    if ((uint64_t)end >= d->segment_bytes) return;
+    if (d->segment_bytes - end < NATSD_STEP_BYTES) v.iov_len = d->segment_bytes - end;
+    ssize_t done = pwritev(fd, &v, 1, end);
+    if (done <= 0) return;
+    v.iov_len = done;
+    natsd_disk_note(d, 'w', name, "", (uint64_t)end, &v, 1);
+    *size = end + done;
+}
+
 static inline int natsd_disk_sync_file(natsd_disk *d, int fd, const char *name) {
     int done;
     if (d->slow_ns) nanosleep(&(struct timespec){d->slow_ns / 1000000000, d->slow_ns % 1000000000}, NULL);
@@ -221,6 +236,7 @@ static inline int natsd_disk_sync(natsd_disk *d) {
 /* The index into d->files of a segment's open file; it is made where there is none. */
 static inline int natsd_disk_file(natsd_disk *d, uint32_t segment) {
     char name[32], spare[32];
+    struct stat info;
     int slot = -1, fd;
     for (int i = 0; i < NATSD_OPEN_FILES; i++) {
         if (d->files[i].fd >= 0 && d->files[i].segment == segment) return i;
@@ -249,6 +265,7 @@ static inline int natsd_disk_file(natsd_disk *d, uint32_t segment) {
     d->files[slot].segment = segment;
     d->files[slot].fd = fd;
     d->files[slot].dirty = 0;
+    d->files[slot].size = fstat(fd, &info) ? 0 : info.st_size;
     return slot;
 }
 
@@ -299,9 +316,8 @@ static inline int natsd_disk_carry_out(natsd_disk *d, natsd_order *o) {
 /* One more piece of the next spare, synced at once: whoever comes meanwhile waits for no more than that. A disk that is
    full shows here, one segment ahead; it is no error yet. */
 static inline int natsd_disk_prepare(natsd_disk *d) {
-    static char zeros[NATSD_STEP_BYTES];
     const char *name = "coming";
-    struct iovec v = {zeros, NATSD_STEP_BYTES};
+    struct iovec v = {(void *)natsd_disk_zeros, NATSD_STEP_BYTES};
     int fd = natsd_disk_reach(d, name, 0);
     if (fd < 0) { d->spares_wanted = 0; return 0; }
     if (d->spare_made + NATSD_STEP_BYTES > d->segment_bytes) v.iov_len = d->segment_bytes - d->spare_made;
@@ -421,6 +437,11 @@ static void *natsd_disk_main(void *given) {
             bytes += end - offset;
             d->files[file].dirty = 1;
             bad = natsd_disk_write(d, d->files[file].fd, natsd_disk_name(name, segment), v, k, offset);
+            if (!bad && (off_t)end > d->files[file].size) {
+                d->files[file].size = end;
+                if (end - offset < NATSD_STEP_BYTES / 8 && !d->sync_interval_ns)
+                    natsd_disk_extend(d, d->files[file].fd, name, end, &d->files[file].size);
+            }
             target = (uint64_t)segment << 32 | end;
         }
         if (!bad && !d->sync_interval_ns) bad = natsd_disk_sync(d);
