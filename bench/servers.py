@@ -194,7 +194,7 @@ class Server:
         return sum(path.stat().st_blocks * 512 for path in Path(self._store).rglob("*") if path.is_file())
 
     def disk_latencies_ns(self, count: int) -> list[int]:
-        """How long it takes on the disk of this server's store to write 200 bytes into a file that is there, and sync."""
+        """How long the disk of this store takes to write 200 bytes into a file that is there, and to sync them."""
         fd = os.open(Path(self._store, "bare"), os.O_RDWR | os.O_CREAT)
         try:
             os.pwrite(fd, bytes(200 * count), 0)

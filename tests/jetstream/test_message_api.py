@@ -158,9 +158,7 @@ def direct(house: House, subject: str, body: bytes = b"") -> list[tuple[bytes, b
         ("NONE", b'{"seq":1}', []),
     ],
 )
-def test_messages_are_got_directly(
-    house: House, subject: str, body: bytes, answers: list[tuple[bytes, bytes]]
-) -> None:
+def test_messages_are_got_directly(house: House, subject: str, body: bytes, answers: list[tuple[bytes, bytes]]) -> None:
     assert direct(house, subject, body) == answers
 
 

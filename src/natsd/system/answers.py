@@ -154,5 +154,3 @@ class Answers:
 
 def _by_kind(clients: int) -> dict[str, int]:
     return {"clients": clients, "routes": 0, "gateways": 0, "leafs": 0}
-
-
