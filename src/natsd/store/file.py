@@ -110,11 +110,12 @@ class FileStream(FileIndex):
         there = sorted({seq for seq in seqs if self.place(seq) >= 0})
         if not there:
             return 0
-        places = [self.place(seq) for seq in there] if erase else []
+        doomed = [self._store_.compaction.erasable(self.place(seq)) for seq in there] if erase else []
         self.write(REMOVED, payload=render_ranges(runs_of(there)))
         removed = super().remove(there)
-        for place in places:
-            self._store_.erase(place)
+        for record in doomed:
+            if record is not None:
+                self._store_.compaction.erase(record)
         return removed
 
     def purge(self, *, filters: list[bytes] | None = None, upto: int = 0, keep: int = 0) -> int:
@@ -193,6 +194,7 @@ class FileStore:
         self.most_unsynced = most_unsynced
         self.on_durable: Callable[[], None] | None = None
         self.on_failed: Callable[[str], None] | None = None
+        self.on_damage: Callable[[str], None] | None = None
         self.on_congested: Callable[[], None] | None = None
         self.on_relieved: Callable[[], None] | None = None
         self._was_congested = False
@@ -312,9 +314,8 @@ class FileStore:
                 text = f"stream {stream.key!r} lost messages {first} to {last}: they cannot be read back"
                 self.damage.append(Damage(text, stream.key, first, last))
                 stream.remove(list(range(first, last + 1)))
-
-    def erase(self, place: int) -> None:
-        self.compaction.erase(place)
+                if self.on_damage is not None:
+                    self.on_damage(text)
 
     # Streams
 
