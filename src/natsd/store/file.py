@@ -231,9 +231,11 @@ class FileStore:
             except BaseException:
                 self.log.close()
                 raise
-        except BaseException:
+        except BaseException as error:
             if self._lock >= 0:
                 os.close(self._lock)
+            if isinstance(error, OSError):
+                raise StoreError(f"{self.directory}: {error.strerror or error}") from error
             raise
         self._durable = self.log.durable
 
