@@ -43,6 +43,7 @@ cdef enum:
     SPARES = 2
 
 TOO_MANY = (EMFILE, ENFILE)
+TOO_LONG = "a subject or a message is longer than the store can hold"
 
 natsd_crc_prepare()
 
@@ -153,7 +154,8 @@ cdef class Log:
             self.begin(self.segment, self.before, self.before_bytes)
         if self.offset + n > self.segment_bytes and self.offset > HEAD_BYTES:
             self.sealed.append((self.segment, self.offset))
-            self.begin(self.segment + 1, self.segment, <uint32_t> self.offset)
+            self.before, self.before_bytes = self.segment, <uint32_t> self.offset
+            self.begin(self.segment + 1, self.before, self.before_bytes)
         return 0
 
     cdef uint64_t put(self, int kind, uint32_t stream, uint64_t seq, int64_t time_ns, int64_t expires_ns,
@@ -166,7 +168,7 @@ cdef class Log:
         cdef char* to
         cdef Fixed* fixed
         if subject_n > 65535 or payload_n > MOST_BYTES or header_n > MOST_BYTES:
-            raise ValueError("a subject or a payload is longer than the store can hold")
+            raise ValueError(TOO_LONG)
         if header_n >= 0:
             flags |= HEADED
             n += header_n
@@ -176,6 +178,8 @@ cdef class Log:
         if self.synced != self.marked:
             flags |= WATERMARK
             n += 8
+        if n > MOST_BYTES:
+            raise ValueError(TOO_LONG)
         if self.offset + n > self.segment_bytes or self.offset == 0:
             self.roll(n)
         at = self.room(n)

@@ -21,6 +21,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
@@ -317,17 +318,24 @@ static inline int natsd_disk_carry_out(natsd_disk *d, natsd_order *o) {
     return natsd_disk_sync_file(d, d->files[file].fd, name);
 }
 
-/* One more piece of the next spare, synced at once: whoever comes meanwhile waits for no more than that. A disk that is
-   full shows here, one segment ahead; it is no error yet. */
+/* Is there room for what is left of a spare, and for a segment besides? What a disk has last is for records. */
+static inline int natsd_disk_has_room(natsd_disk *d) {
+    struct statvfs space;
+    if (fstatvfs(d->dir, &space)) return 0;
+    return (uint64_t)space.f_bavail * space.f_frsize > 2 * d->segment_bytes - d->spare_made;
+}
+
+/* One more piece of the next spare, synced at once: whoever comes meanwhile waits for no more than that. A disk that
+   has no room for it is no error. */
 static inline int natsd_disk_prepare(natsd_disk *d) {
     static char zeros[NATSD_STEP_BYTES];
     const char *name = "coming";
     struct iovec v = {zeros, NATSD_STEP_BYTES};
-    int fd = natsd_disk_reach(d, name, 0, 0);
+    int fd = natsd_disk_has_room(d) ? natsd_disk_reach(d, name, 0, 0) : -1;
     if (fd < 0) { d->spares_wanted = 0; return 0; }
     if (d->spare_made + NATSD_STEP_BYTES > d->segment_bytes) v.iov_len = d->segment_bytes - d->spare_made;
     ssize_t done = v.iov_len ? pwritev(fd, &v, 1, d->spare_made) : 0;
-    if (done < 0 || fdatasync(fd)) {
+    if (done < 0 || fdatasync(fd) || !natsd_disk_has_room(d)) {
         close(fd);
         unlinkat(d->dir, name, 0);
         d->spares_wanted = 0;
