@@ -308,6 +308,30 @@ def test_a_disk_that_fails_stops_the_store(tmp_path: Path) -> None:
     again.close()
 
 
+def test_a_store_without_memory_for_a_message_stores_nothing_any_more(tmp_path: Path) -> None:
+    store = FileStore(tmp_path)
+    told: list[str] = []
+    store.on_failed = told.append
+    stream = store.create("A/s", b"{}", Limits(max_msgs=2))
+    stream.append([MESSAGE] * 2, 1)
+
+    def greedy(_: list[int]) -> None:
+        raise MemoryError("no memory for the rest")
+
+    stream.on_removed = greedy  # called amid an append, when the message is in the log
+    with pytest.raises(MemoryError):
+        stream.append([MESSAGE], 2)
+    stream.on_removed = None
+    with pytest.raises(StoreError, match="no memory for the rest"):
+        stream.append([MESSAGE], 3)
+    assert told == [store.failure]
+    store.close()
+    again = FileStore(tmp_path)
+    assert not again.damage
+    assert [message[0] for message in again.streams()["A/s"][1].load_many([1, 2, 3, 4])] == [2, 3]
+    again.close()
+
+
 CROWDED = """
 import os, resource, sys, threading, time
 from natsd.store.contract import Limits

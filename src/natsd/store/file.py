@@ -80,6 +80,9 @@ class FileStream(FileIndex):
             store.check()
         try:
             return super().append(batch, time_ns, start)
+        except MemoryError as error:
+            store.stop(error)
+            raise
         finally:
             store.hand_over()
 
@@ -89,6 +92,9 @@ class FileStream(FileIndex):
         self.expires_ns = expires_ns
         try:
             return super().append_ttl(message, time_ns, expires_ns)
+        except MemoryError as error:
+            store.stop(error)
+            raise
         finally:
             self.expires_ns = -1
             store.hand_over()
@@ -98,6 +104,9 @@ class FileStream(FileIndex):
         store.check()
         try:
             super().append_at(seq, message, time_ns)
+        except MemoryError as error:
+            store.stop(error)
+            raise
         finally:
             store.hand_over()
 
@@ -271,6 +280,8 @@ class FileStore:
         if self._closed:
             return
         self.log.kick()
+        if self.log.failure:
+            self._look()  # the plain form writes in this thread: nobody else would tell
         if self.log.unwritten > self.most_unsynced and not self.failure:
             self._was_congested = True
             if self.on_congested is not None:
@@ -294,15 +305,24 @@ class FileStore:
         if self.failure:
             raise StoreError(self.failure)
 
+    def stop(self, error: MemoryError) -> None:
+        """Store nothing any more: the log may have a message that the index has not, and the next would get its
+        sequence. Opening the directory again makes one of both."""
+        self._fail(f"{self.directory}: no memory: {error}")
+
+    def _fail(self, text: str) -> None:
+        if not self.failure:
+            self.failure = text
+            if self.on_failed is not None:
+                self.on_failed(text)
+
     def _look(self) -> None:
         if self.log.durable > self._durable:
             self._durable = self.log.durable
             if self.on_durable is not None:
                 self.on_durable()
-        if self.log.failure and not self.failure:
-            self.failure = f"{self.directory}: {self.log.failure}"
-            if self.on_failed is not None:
-                self.on_failed(self.failure)
+        if self.log.failure:
+            self._fail(f"{self.directory}: {self.log.failure}")
         if self._was_congested and (self.failure or self.log.unwritten <= self.most_unsynced // 2):
             self._was_congested = False
             if self.on_relieved is not None:
