@@ -38,6 +38,15 @@ class Victim:
                 time.sleep(0.01)
         raise AssertionError("the server does not listen")
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def stop(self) -> int:
+        """Have it end in order; returns its exit status."""
+        self._process.send_signal(signal.SIGTERM)
+        return self._process.wait(60)
+
     def kill(self) -> None:
         self._process.send_signal(signal.SIGKILL)
         self._process.wait()

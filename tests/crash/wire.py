@@ -87,5 +87,21 @@ class Wire:
                     return json.loads(payload)
         raise AssertionError(f"no answer to {subject}")
 
+    def wait_for(self, wanted: bytes) -> bool:
+        """Whether these bytes come before long, whatever else does."""
+        found = b""
+        while wanted not in found and select.select([self._sock], [], [], 20)[0]:
+            data = self._sock.recv(1 << 16)
+            if not data:
+                break
+            found += data
+        return wanted in found
+
+    def __enter__(self) -> Wire:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def close(self) -> None:
         self._sock.close()

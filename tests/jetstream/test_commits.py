@@ -79,3 +79,37 @@ def test_what_fails_does_not_hold_up_what_waits_behind_it() -> None:
     commits.run()
     assert told == ["second"]
     assert log.lines[0].startswith("ERR Unexpected error in JetStream after a write: IndexError: list index")
+
+
+def test_whoever_waits_for_a_disk_that_fails_hears_of_it() -> None:
+    store, commits, told = make()
+    store.position = 1
+    commits.after(lambda: told.append("a"), lambda why: told.append(f"a: {why}"))
+    commits.after(lambda: told.append("b"))
+    store.position = 2
+    commits.after(lambda: told.append("c"), lambda why: told.append(f"c: {why}"))
+    store.durable = 1
+    store.on_durable()
+    commits.fail("full")
+    assert told == ["a", "b", "c: full"]
+    assert len(commits) == 0
+
+
+def test_nothing_is_waited_for_once_the_disk_has_failed() -> None:
+    store, commits, told = make()
+    commits.fail("full")
+    store.position = 1
+    commits.after(lambda: told.append("a"), lambda why: told.append(f"a: {why}"))
+    commits.after(lambda: told.append("b"))
+    store.position = 0
+    commits.after(lambda: told.append("safe before"))
+    assert told == ["a: full", "safe before"]
+
+
+def test_one_that_cannot_be_told_does_not_keep_it_from_the_others() -> None:
+    store, commits, told = make()
+    store.position = 1
+    commits.after(lambda: None, lambda why: told.append(1 // 0))
+    commits.after(lambda: None, told.append)
+    commits.fail("full")
+    assert told == ["full"]

@@ -222,6 +222,41 @@ def test_a_segment_the_system_refuses_to_read_now_is_not_taken_for_an_empty_one(
     again(store, directory)
 
 
+def test_a_disk_that_fails_while_the_store_is_opened_is_an_error_and_changes_nothing(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (directory / "LOCK").touch()
+    before = contents(directory)
+
+    def broken(*_: object) -> int:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as context:
+        # A map of what the disk cannot give would end the process.
+        context.setattr(os, "readv", broken)
+        with pytest.raises(StoreError, match="segment 1 cannot be read: Input/output error"):
+            FileStore(directory, segment_bytes=SEGMENT_BYTES)
+    assert contents(directory) == before
+    check(directory, 0)[0].close()
+
+
+@pytest.mark.parametrize("call", ["fsync", "unlink", "rename"])
+def test_a_directory_that_cannot_be_put_in_order_is_an_error_that_names_it(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    (directory / "coming").touch()
+    (directory / "spare-00000007").touch()
+
+    def refused(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    with monkeypatch.context() as context:
+        context.setattr(os, call, refused)
+        with pytest.raises(StoreError, match=f"{directory}: Read-only file system"):
+            FileStore(directory, segment_bytes=SEGMENT_BYTES)
+    check(directory, 0)[0].close()
+
+
 def test_a_store_has_more_segments_than_a_process_may_have_open_files(tmp_path: Path) -> None:
     store = FileStore(tmp_path, segment_bytes=4096)
     stream = store.create("A/s", b"{}", Limits())

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import subprocess
 import sys
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from random import Random
 
 import pytest
 
-from natsd.store import FORM
+from natsd.store import FORM, Log, file
 from natsd.store.contract import Limits, StoreError
 from natsd.store.file import FileStore
 from natsd.store.memory import MemoryStore
@@ -196,6 +199,93 @@ def test_a_message_that_cannot_be_read_back_is_given_up_and_named(tmp_path: Path
     store.close()
 
 
+def test_a_message_that_the_system_does_not_let_be_read_is_not_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = FileStore(tmp_path)
+    store.create("A/s", b"{}", Limits()).append([MESSAGE, MESSAGE], 1)
+    store.close()
+    store = FileStore(tmp_path)
+    stream = store.streams()["A/s"][1]
+    cursor = stream.cursor([], 1)
+    told: list[str] = []
+    store.on_damage = told.append
+
+    def refuse(*_: object) -> int:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    with monkeypatch.context() as context:
+        context.setattr(os, "open", refuse)
+        for attempt in (lambda: stream.load(1), lambda: cursor.take(2), lambda: stream.remove([2], erase=True)):
+            with pytest.raises(StoreError, match="segment 1 cannot be read: Too many open files"):
+                attempt()
+        for _ in range(3):
+            store.settle()
+    assert [message[0] for message in cursor.take(2)] == [1, 2]
+    assert (stream.state.msgs, store.damage, told, store.failure) == (2, [], [], "")
+    store.close()
+
+
+def test_what_is_found_unreadable_while_the_store_is_open_is_told(tmp_path: Path) -> None:
+    store = FileStore(tmp_path)
+    store.create("A/s", b"{}", Limits()).append([MESSAGE, MESSAGE], 1)
+    store.close()
+    store = FileStore(tmp_path)
+    told: list[str] = []
+    store.on_damage = told.append
+    os.truncate(tmp_path / "00000001.seg", 100)
+    with pytest.raises(StoreError, match="cannot be read back"):
+        store.streams()["A/s"][1].load(2)
+    store.settle()
+    assert told == ["stream 'A/s' lost messages 2 to 2: they cannot be read back"]
+    store.close()
+
+
+def test_the_native_form_reads_ahead_for_who_reads_on(tmp_path: Path) -> None:
+    store = FileStore(tmp_path)
+    store.create("A/s", b"{}", Limits()).append([MESSAGE] * 10, 1)
+    store.close()
+    store = FileStore(tmp_path)
+    stream = store.streams()["A/s"][1]
+    assert stream.load(1)
+    assert stream.load(2)
+    os.truncate(tmp_path / "00000001.seg", 100)  # what is still known was read before
+    known = 0
+    for seq in range(3, 11):
+        with suppress(StoreError):
+            known += stream.load(seq) is not None
+    assert known == (8 if FORM == "native" else 0)
+    store.close()
+
+
+def test_whoever_reads_ahead_of_the_disk_reads_nothing_that_is_not_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A file that is as long as it will be, and a disk that is slow: what was appended last is zeros in it for a while.
+    (tmp_path / "spare-00000001").write_bytes(bytes(4 << 20))
+    if FORM == "native":
+        monkeypatch.setattr(file, "Log", partial(Log, slow_ns=300_000_000))
+    store = FileStore(tmp_path, segment_bytes=4 << 20, cache_bytes=0)
+    stream = store.create("A/s", b"{}", Limits())
+    message = (b"a", None, None, b"x" * 1000)
+    stream.append([message] * 1020, 1)
+    assert store.wait()
+    store.settle()
+    stream.append([message], 1)
+    stream.append([message] * 2500, 1)
+    assert store.position >> 32 == 1
+    for seq in range(920, 1000):
+        assert stream.load(seq) == (seq, *message[:1], *message[2:], 1)
+    assert store.wait()
+    store.settle()
+    stream.append([message] * 1500, 1)
+    assert store.wait()
+    store.settle()
+    for seq in range(1000, 1200):
+        assert stream.load(seq) == (seq, *message[:1], *message[2:], 1)
+    store.close()
+
+
 FAILING = """
 import resource, select, sys
 from natsd.store.contract import Limits, StoreError
@@ -235,11 +325,73 @@ def test_a_disk_that_fails_stops_the_store(tmp_path: Path) -> None:
     again.close()
 
 
+def test_a_store_without_memory_for_a_message_stores_nothing_any_more(tmp_path: Path) -> None:
+    store = FileStore(tmp_path)
+    told: list[str] = []
+    store.on_failed = told.append
+    stream = store.create("A/s", b"{}", Limits(max_msgs=2))
+    stream.append([MESSAGE] * 2, 1)
+
+    def greedy(_: list[int]) -> None:
+        raise MemoryError("no memory for the rest")
+
+    stream.on_removed = greedy  # called amid an append, when the message is in the log
+    with pytest.raises(MemoryError):
+        stream.append([MESSAGE], 2)
+    stream.on_removed = None
+    with pytest.raises(StoreError, match="no memory for the rest"):
+        stream.append([MESSAGE], 3)
+    assert told == [store.failure]
+    store.close()
+    again = FileStore(tmp_path)
+    assert not again.damage
+    assert [message[0] for message in again.streams()["A/s"][1].load_many([1, 2, 3, 4])] == [2, 3]
+    again.close()
+
+
+CROWDED = """
+import os, resource, sys, threading, time
+from natsd.store.contract import Limits
+from natsd.store.file import FileStore
+store = FileStore(sys.argv[1], segment_bytes=4096, cache_bytes=0)
+stream = store.create("A/s", b"{}", Limits(max_msgs=300))
+stream.append([(b"a", None, None, b"x" * 100)], 1)
+store.wait()
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+taken = []
+try:
+    while True:
+        taken.append(os.open("/dev/null", os.O_RDONLY))
+except OSError:
+    pass
+threading.Timer(1, lambda: [os.close(fd) for fd in taken[:2]]).start()
+for n in range(600):
+    stream.append([(b"a", None, None, b"%d" % n * 30)], 1)
+    store.wait()
+    store.settle()
+assert not store.failure, store.failure
+assert not store.damage, store.damage
+assert store.durable == store.position
+assert stream.state.msgs == 300
+print(store.position >> 32)
+"""
+
+
+def test_a_process_with_too_many_open_files_goes_on_storing(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", CROWDED, str(tmp_path)], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 10
+    again = FileStore(tmp_path, segment_bytes=4096)
+    assert not again.damage
+    assert again.streams()["A/s"][1].state.msgs == 300
+    again.close()
+
+
 OTHER = """
 import sys
 from natsd.store.contract import Limits
 from natsd.store.file import FileStore
-from natsd.store import FORM
+from natsd.store import FORM, Log, file
 store = FileStore(sys.argv[1], segment_bytes=4096)
 stream = store.streams()["A/s"][1]
 assert not store.damage

@@ -17,6 +17,7 @@ from natsd.jetstream.errors import ApiError
 from natsd.jetstream.headers import asks_for_more
 from natsd.jetstream.request import TYPE_PREFIX, ApiRequest, Route
 from natsd.kernel import Subscription
+from natsd.store.contract import StoreError
 from natsd.subjects.valid import tokens
 
 if TYPE_CHECKING:
@@ -118,6 +119,9 @@ class Api:
             answer = route.handler(request)
         except ApiError as error:
             self.refuse(request, error)
+            return
+        except StoreError as error:
+            request.refuse_unstored(str(error))
             return
         except Exception as error:  # noqa: BLE001
             # A mistake of ours must not cost the other requests of this read their answers.

@@ -1,6 +1,7 @@
 """What waits for the disk: acknowledgements and whatever else may be said only when its record is safe.
 
-One queue per store, in the order of the calls; so nobody hears of his second message before his first.
+One queue per store, in the order of the calls; so nobody hears of his second message before his first. Where the disk
+fails, whoever waits hears of that.
 """
 
 from __future__ import annotations
@@ -21,12 +22,13 @@ if TYPE_CHECKING:
 class Commits:
     """The queue of one store. What one of those that wait fails at does not hold up the others."""
 
-    __slots__ = ("_log", "_queue", "_running", "_visible", "store")
+    __slots__ = ("_failure", "_log", "_queue", "_running", "_visible", "store")
 
     def __init__(self, store: Store, log: Log) -> None:
         self.store = store
         self._log = log
-        self._queue: deque[tuple[int, Callable[[], None]]] = deque()
+        self._queue: deque[tuple[int, Callable[[], None], Callable[[str], None] | None]] = deque()
+        self._failure = ""
         self._visible: dict[Stream, None] = {}
         self._running = False
         store.on_durable = self.run
@@ -34,11 +36,18 @@ class Commits:
     def __len__(self) -> int:
         return len(self._queue)
 
-    def after(self, callback: Callable[[], None]) -> None:
-        """Have `callback` called when everything that was handed to the store so far is safe; at once if it is."""
+    def after(self, callback: Callable[[], None], refuse: Callable[[str], None] | None = None) -> None:
+        """Have `callback` called when everything that was handed to the store so far is safe; at once if it is.
+
+        refuse: called in its place, with the reason, where the store has failed before.
+        """
         store, queue = self.store, self._queue
         position = store.position
-        queue.append((position, callback))
+        if self._failure and position > store.durable:
+            if refuse is not None:
+                refuse(self._failure)
+            return
+        queue.append((position, callback, refuse))
         # What waits in front of it waits for less: with nothing due the queue need not be looked through.
         if not self._running and (queue[0][0] <= store.durable or self._visible):
             self.run()
@@ -48,6 +57,18 @@ class Commits:
         self._visible[stream] = None
         if not self._running:
             self.run()
+
+    def fail(self, text: str) -> None:
+        """The store stores nothing any more: what waits for it waits in vain."""
+        self._failure = text
+        waiting = list(self._queue)
+        self._queue.clear()
+        for _, _, refuse in waiting:
+            if refuse is not None:
+                try:
+                    refuse(text)
+                except Exception as error:  # noqa: BLE001 - the others have to hear of it too
+                    tell(self._log, "JetStream after a failed write", error)
 
     def run(self) -> None:
         """Call what is due."""

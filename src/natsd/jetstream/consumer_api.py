@@ -116,6 +116,7 @@ def _create(request: ApiRequest, body: CreateRequest) -> dict[str, Any] | None:
         # A pause is changed by CONSUMER.PAUSE alone.
         config.pause_until = known.config.pause_until
     stamp_level(config)
+    stream.check_store()
     consumer, new = add_consumer(stream, config, body.action, pedantic=body.pedantic)
 
     def answer() -> None:
@@ -124,7 +125,7 @@ def _create(request: ApiRequest, body: CreateRequest) -> dict[str, Any] | None:
             consumer.events.paused()
         consumer.begin()
 
-    stream.when_durable(answer)
+    stream.when_durable(answer, request.refuse_unstored)
     return None
 
 
@@ -177,8 +178,9 @@ def delete(request: ApiRequest) -> dict[str, Any] | None:
     if not request.is_empty:
         raise ApiError("NOT_EMPTY_REQUEST")
     consumer = _consumer(request)
+    consumer.stream.check_store()
     consumer.remove()
-    consumer.stream.when_durable(lambda: request.answer({"success": True}))
+    consumer.stream.when_durable(lambda: request.answer({"success": True}), request.refuse_unstored)
     return None
 
 
@@ -193,6 +195,7 @@ def pause(request: ApiRequest) -> dict[str, Any]:
     config = consumer.config.copy()
     config.pause_until = None if until == NO_DATE_NS else render_date(until)
     stamp_level(config)
+    consumer.stream.check_store()
     change_consumer(consumer, config)
     consumer.pump()
     rest = until - consumer.home.clock.wall_ns()
@@ -225,13 +228,14 @@ def reset(request: ApiRequest) -> dict[str, Any] | None:
     seq = body.seq or consumer.state.floor_stream + 1
     if body.seq:
         _check_reset(consumer.stream, consumer.config, body.seq)
+    consumer.stream.check_store()
     consumer.reset(seq)
 
     def answer() -> None:
         request.answer({**tell(consumer), "reset_seq": seq})
         consumer.pump()
 
-    consumer.stream.when_durable(answer)
+    consumer.stream.when_durable(answer, request.refuse_unstored)
     return None
 
 

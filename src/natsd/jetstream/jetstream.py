@@ -168,6 +168,7 @@ class JetStream:
 
     def _on_failed(self, text: str) -> None:
         self.failed = text
+        self._commits["file"].fail(text)
         self.log.error(f"JetStream stores nothing any more: {text}")
 
     def close(self) -> None:

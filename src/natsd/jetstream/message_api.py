@@ -121,7 +121,7 @@ def delete(request: ApiRequest) -> dict[str, Any] | None:
         raise ApiError("STREAM_MSG_DELETE_FAILED", err="no message found")
     if not stream.remove([body.seq], erase=not body.no_erase):
         raise ApiError("SEQUENCE_NOT_FOUND", seq=body.seq)
-    stream.when_durable(lambda: request.answer({"success": True}))
+    stream.when_durable(lambda: request.answer({"success": True}), request.refuse_unstored)
     return None
 
 
@@ -136,7 +136,7 @@ def purge(request: ApiRequest) -> dict[str, Any] | None:
     if stream.config.deny_purge:
         raise ApiError("STREAM_PURGE_FAILED", err="stream purge not permitted")
     if body.filter and not is_valid(body.filter.encode()):
-        stream.when_durable(lambda: request.answer({"success": True, "purged": 0}))
+        stream.when_durable(lambda: request.answer({"success": True, "purged": 0}), request.refuse_unstored)
     else:
         Purge(request, body.filter, body.seq, body.keep).start()
     return None

@@ -144,18 +144,38 @@ class Publishing:
                 sublist.publish_acks(batch, start, n, prefix, first, b"}")
             stream.show(first + n - 1)
 
-        stream.when_durable(settle)
+        def refuse(text: str) -> None:
+            for message in batch[start : start + n]:
+                self._refuse_unstored(message, text)
+
+        stream.when_durable(settle, refuse)
 
     def _refuse(self, message: Message, error: ApiError) -> None:
         stream = self._stream
         reply = message[1]
         if reply and not stream.config.no_ack:
-            page = {"error": error.as_dict(), "stream": stream.name, "seq": 0}
-            self._answer(reply, msgspec.json.encode(page))
+            page = msgspec.json.encode({"error": error.as_dict(), "stream": stream.name, "seq": 0})
+            publish = stream.home.publish
 
-    def _answer(self, reply: bytes, payload: bytes) -> None:
-        """In its turn: whoever published hears of his messages in their order."""
-        self._send(reply, None, payload)
+            def send(_: str = "") -> None:
+                publish(reply, None, None, page)
+
+            # In its turn: whoever published hears of his messages in their order.
+            stream.when_durable(send, send)
+
+    def _refuse_unstored(self, message: Message, text: str) -> None:
+        self._refuse(message, ApiError("STREAM_STORE_FAILED", err=text))
+
+    def _answer(self, message: Message, payload: bytes) -> None:
+        """To who published it, in its turn."""
+        reply, publish = message[1], self._stream.home.publish
+        if not reply or self._stream.config.no_ack:
+            return
+
+        def send() -> None:
+            publish(reply, None, None, payload)
+
+        self._stream.when_durable(send, lambda text: self._refuse_unstored(message, text))
 
     def _send(self, subject: bytes, header: bytes | None, payload: bytes) -> None:
         publish = self._stream.home.publish
@@ -202,7 +222,7 @@ class Publishing:
     def _consider(self, message: Message, *, sourced: bool = False) -> None:
         stream = self._stream
         config, store = stream.config, stream.store
-        subject, reply, header, payload = message
+        subject, _, header, payload = message
         if self._transform is not None:
             subject = self._transform.match(subject, stream.home.chance) or subject
         if config.sealed:
@@ -220,8 +240,7 @@ class Publishing:
             if msg_id:
                 seen = stream.dedupe.find(msg_id, stream.home.clock.wall_ns())
                 if seen:
-                    if reply and not config.no_ack:
-                        self._answer(reply, b'%b%d,"duplicate": true}' % (self._ack, seen))
+                    self._answer(message, b'%b%d,"duplicate": true}' % (self._ack, seen))
                     return
             expected = ours.get(headers.EXPECTED_LAST_MSG_ID)
             if expected and expected != stream.last_msg_id:

@@ -92,7 +92,8 @@ class Purge:
 
     def _answer(self) -> None:
         request, purged = self._request, self._purged
-        self._stream.when_durable(lambda: request.answer({"success": True, "purged": purged}))
+        page = {"success": True, "purged": purged}
+        self._stream.when_durable(lambda: request.answer(page), request.refuse_unstored)
 
     # Steps: each says whether there is more to do.
 

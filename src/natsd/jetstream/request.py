@@ -94,3 +94,7 @@ class ApiRequest:
     def refuse(self, error: ApiError) -> None:
         """Send an error later."""
         self.home.api.refuse(self, error)
+
+    def refuse_unstored(self, text: str) -> None:
+        """What was done could not be stored."""
+        self.refuse(ApiError("STREAM_STORE_FAILED", err=text))

@@ -231,6 +231,11 @@ class Stream:
 
     # What is stored.
 
+    def check_store(self) -> None:
+        """Raises ApiError where nothing is stored any more: what would be changed in part is better left alone."""
+        if self._commits.store.failure:
+            raise ApiError("STREAM_STORE_FAILED", err=self._commits.store.failure)
+
     def now_ns(self) -> int:
         """The wall clock for new messages, which never goes back within a stream."""
         now = self.home.clock.wall_ns()
@@ -239,9 +244,9 @@ class Stream:
         self.last_time_ns = now
         return now
 
-    def when_durable(self, callback: Callable[[], None]) -> None:
-        """Call back when everything stored so far is safe; at once if it is."""
-        self._commits.after(callback)
+    def when_durable(self, callback: Callable[[], None], refuse: Callable[[str], None] | None = None) -> None:
+        """Call back when everything stored so far is safe; at once if it is. refuse: see `Commits.after`."""
+        self._commits.after(callback, refuse)
 
     def show(self, seq: int) -> None:
         """Messages up to `seq` are safe: consumers may see them."""

@@ -65,7 +65,7 @@ def create(request: ApiRequest) -> dict[str, Any] | None:
 
 def _when_durable(request: ApiRequest, stream: Stream, reply: dict[str, Any]) -> dict[str, Any] | None:
     """What is on the way to the disk is confirmed when it has arrived."""
-    stream.when_durable(lambda: request.answer(reply))
+    stream.when_durable(lambda: request.answer(reply), request.refuse_unstored)
     return None
 
 
@@ -88,6 +88,7 @@ def update(request: ApiRequest) -> dict[str, Any] | None:
     stamp_level(checked)
     config = check_update(stream.config, checked, home, pedantic=body.pedantic)
     stamp_level(config)
+    stream.check_store()
     stream.update(config)
     return _when_durable(request, stream, stream.info())
 
@@ -97,6 +98,7 @@ def delete(request: ApiRequest) -> dict[str, Any] | None:
     if not request.is_empty:
         raise ApiError("NOT_EMPTY_REQUEST")
     stream = request.stream
+    stream.check_store()
     stream.delete()
     return _when_durable(request, stream, {"success": True})
 

@@ -68,6 +68,7 @@ class Storage:
         backlog = Backlog()
         self._file.on_congested = lambda: server.road.congested.append(backlog)
         self._file.on_relieved = backlog.release
+        self._file.on_damage = lambda text: server.log.warn(f"JetStream found damage: {text}")
         self._introduce()
         limits = ServerLimits(
             max_memory=options.max_memory,
@@ -152,7 +153,7 @@ class Storage:
     def _tell_recovery(self, started: int) -> None:
         log = self._log
         for damage in self._file.damage:
-            log.warn(f"JetStream found damage: {damage}")
+            log.warn(f"JetStream found damage: {damage.text}")
         streams = sum(len(home.streams) for home in self.jetstream.homes.values())
         if streams:
             took = (time.monotonic_ns() - started) // MS_NS * MS_NS

@@ -160,8 +160,7 @@ cdef class FileIndex(Index):
         if at == NULL:
             at = self.log.window(position, (length & LENGTH) - OVERHEAD + FIXED + EXTRAS, &left)
             fixed = <const Fixed*> at
-            if (at == NULL or left < FIXED or fixed.length > left or fixed.length < FIXED or fixed.seq != seq
-                    or natsd_crc(<uint32_t> (position >> 32), at + 4, fixed.length - 4) != fixed.crc):
+            if at == NULL or not whole(at, left, <uint32_t> (position >> 32)) or fixed.seq != seq:
                 self.lost.append(seq)
                 raise StoreError(f"message {seq} of stream {self.number} cannot be read back")
         fixed = <const Fixed*> at
@@ -292,8 +291,6 @@ cdef class FileIndex(Index):
             memcpy(&expires_ns, at, 8)
             at += 8
         used = <size_t> (at - <const char*> fixed) + fixed.subject + fixed.header
-        if used > fixed.length:
-            raise StoreError(f"message {fixed.seq} of stream {self.number} has no room for its own subject")
         if fixed.flags & RECORD_HEADED:
             self.headed = True
         self.know(fixed.seq, place, fixed.time_ns, at, fixed.subject,
@@ -348,10 +345,14 @@ cdef int render_run(bytearray out, uint64_t distance, uint64_t length) except -1
 
 
 cdef inline bint whole(const char* at, size_t left, uint32_t segment) noexcept:
-    """Does a record begin there?"""
+    """Does a record begin there, with room for all that it says it has?"""
     cdef const Fixed* fixed = <const Fixed*> at
-    return (left >= FIXED and FIXED <= fixed.length <= left
-            and natsd_crc(segment, at + 4, fixed.length - 4) == fixed.crc)
+    cdef uint64_t least
+    if left < FIXED:
+        return False
+    least = (<uint64_t> FIXED + fixed.subject + fixed.header + (8 if fixed.flags & WATERMARK else 0)
+             + (8 if fixed.flags & EXPIRES else 0))
+    return least <= fixed.length <= left and natsd_crc(segment, at + 4, fixed.length - 4) == fixed.crc
 
 
 def replay_run(data, size_t at, size_t stop, uint64_t segment, dict streams, uint64_t above):

@@ -3,6 +3,7 @@
 
 cimport cython
 import os
+from errno import EMFILE, ENFILE
 
 from libc.errno cimport EINTR, errno
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
@@ -10,6 +11,7 @@ from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcpy, memset
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 
+from natsd.store.contract import StoreError
 from natsd.store.records import SEGMENT_BYTES, render_head, parse_record
 
 cdef extern from "<unistd.h>" nogil:
@@ -39,6 +41,9 @@ cdef enum:
     OPEN_FILES = 64
     AHEAD_BYTES = 131072
     SPARES = 2
+
+TOO_MANY = (EMFILE, ENFILE)
+TOO_LONG = "a subject or a message is longer than the store can hold"
 
 natsd_crc_prepare()
 
@@ -149,7 +154,8 @@ cdef class Log:
             self.begin(self.segment, self.before, self.before_bytes)
         if self.offset + n > self.segment_bytes and self.offset > HEAD_BYTES:
             self.sealed.append((self.segment, self.offset))
-            self.begin(self.segment + 1, self.segment, <uint32_t> self.offset)
+            self.before, self.before_bytes = self.segment, <uint32_t> self.offset
+            self.begin(self.segment + 1, self.before, self.before_bytes)
         return 0
 
     cdef uint64_t put(self, int kind, uint32_t stream, uint64_t seq, int64_t time_ns, int64_t expires_ns,
@@ -162,7 +168,7 @@ cdef class Log:
         cdef char* to
         cdef Fixed* fixed
         if subject_n > 65535 or payload_n > MOST_BYTES or header_n > MOST_BYTES:
-            raise ValueError("a subject or a payload is longer than the store can hold")
+            raise ValueError(TOO_LONG)
         if header_n >= 0:
             flags |= HEADED
             n += header_n
@@ -172,6 +178,8 @@ cdef class Log:
         if self.synced != self.marked:
             flags |= WATERMARK
             n += 8
+        if n > MOST_BYTES:
+            raise ValueError(TOO_LONG)
         if self.offset + n > self.segment_bytes or self.offset == 0:
             self.roll(n)
         at = self.room(n)
@@ -330,39 +338,57 @@ cdef class Log:
         if fd is None:
             while len(self.files) >= OPEN_FILES:
                 os.close(self.files.pop(next(iter(self.files))))
-            fd = os.open(f"{self.directory}/{segment:08d}.seg", os.O_RDONLY | os.O_CLOEXEC)
+            path = f"{self.directory}/{segment:08d}.seg"
+            try:
+                fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            except OSError as error:
+                if error.errno not in TOO_MANY or not self.files:
+                    raise
+                os.close(self.files.popitem()[1])
+                fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
             self.files[segment] = fd
         return fd
 
     cdef Py_ssize_t fetch(self, uint64_t place, char* buffer, size_t n) except -1:
-        """Read from a file; fewer bytes where it ends or cannot be read."""
+        """Read from a file; fewer bytes where it ends. StoreError where the system refuses: that says nothing of what
+        is there."""
         cdef int fd
         cdef Py_ssize_t got
         cdef size_t have = 0
+        cdef uint32_t segment = <uint32_t> (place >> 32)
         try:
-            fd = self.file(<uint32_t> (place >> 32))
-        except OSError:
+            fd = self.file(segment)
+        except FileNotFoundError:
             return 0
+        except OSError as error:
+            raise StoreError(f"{self.directory}: segment {segment} cannot be read: {error.strerror}") from error
         while have < n:
             got = pread(fd, buffer + have, n - have, <int64_t> (place & 0xFFFFFFFF) + have)
             if got < 0 and errno == EINTR:
                 continue
-            if got <= 0:
+            if got < 0:
+                raise StoreError(f"{self.directory}: segment {segment} cannot be read: {os.strerror(errno)}")
+            if got == 0:
                 break
             have += got
         return have
 
     cdef const char* window(self, uint64_t place, size_t n, size_t* left) except? NULL:
         """n bytes at a place of a file, fewer where it ends. They stay until the next call. Whoever reads on from where
-        the last call ended is read ahead for."""
+        the last call ended is read ahead for, up to where the disk has come: what lies behind is not written yet."""
         cdef size_t wanted = n
         cdef char* wider
+        cdef uint64_t ahead = 0
         if self.seen_n and place >= self.seen_at and place + n <= self.seen_at + self.seen_n:
             left[0] = self.seen_at + self.seen_n - place
             self.read_end = place + n
             return self.seen_bytes + (place - self.seen_at)
-        if place >= self.read_end - min(self.read_end, <uint64_t> 64) and place - self.read_end < 4096:
-            wanted = max(n, <size_t> AHEAD_BYTES)
+        if place + 64 >= self.read_end and place < self.read_end + 4096:  # n may be a few bytes too many
+            if place >> 32 < self.durable >> 32:
+                ahead = AHEAD_BYTES
+            elif place < self.durable:
+                ahead = min(<uint64_t> AHEAD_BYTES, self.durable - place)
+            wanted = max(n, <size_t> ahead)
         if wanted > self.seen_cap:
             wider = <char*> realloc(self.seen_bytes, wanted)
             if wider == NULL:
@@ -377,7 +403,7 @@ cdef class Log:
         return self.seen_bytes
 
     def raw(self, uint64_t place):
-        """The bytes of the record at a place; fewer, or none, where they cannot be read."""
+        """The bytes of the record at a place; fewer, or none, where there are no more."""
         cdef size_t left = 0
         cdef const char* at = self.recent(place, &left)
         cdef char start[8]

@@ -9,15 +9,17 @@ Layout: `records`.
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import socket
 import subprocess
 import sys
-from pathlib import Path
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from natsd.store import _sync_helper
+from natsd.store.contract import StoreError
 from natsd.store.records import (
     HEAD_BYTES,
     RECORD,
@@ -36,6 +38,9 @@ if TYPE_CHECKING:
 
 SPARES = 4
 """Files that wait to be used again."""
+HELPER_ENDED = "the process that waits for the disk has ended"
+OPEN_FILES = 64
+TOO_MANY = (errno.EMFILE, errno.ENFILE)
 
 STEP_BYTES = 1 << 17
 """By how much a file that is written in small pieces grows at a time."""
@@ -46,7 +51,8 @@ class Disk:
 
     def __init__(self, directory: str, sync_interval_s: float) -> None:
         self._directory = directory
-        self._fd = os.open(directory, os.O_RDONLY)
+        self._fd = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
+        self._reserve: int | None = os.dup(self._fd)
         self._road, theirs = socket.socketpair()
         script = _sync_helper.__file__
         arguments = [sys.executable, "-I", "-S", script, str(theirs.fileno()), str(sync_interval_s)]
@@ -64,18 +70,34 @@ class Disk:
         """A file to write to, made where there is none; it is synced from now on."""
         path = os.path.join(self._directory, name)
         new = not os.path.exists(path)
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        fd = self._reach(path, os.O_CREAT)
         self._send(b"f", 0, fd)
         if new:
             self._send(b"d", 0, self._fd)
         return fd
+
+    def _reach(self, path: str, flags: int) -> int:
+        """Open a file to write to. That clients have taken all files a process may have open says nothing of the disk:
+        one more is kept for that."""
+        flags |= os.O_RDWR | os.O_CLOEXEC
+        if self._reserve is None:
+            with suppress(OSError):  # there is still no room
+                self._reserve = os.dup(self._fd)
+        try:
+            return os.open(path, flags, 0o640)
+        except OSError as error:
+            if error.errno not in TOO_MANY or self._reserve is None:
+                raise
+        os.close(self._reserve)
+        self._reserve = None
+        return os.open(path, flags, 0o640)
 
     def write(self, fd: int, data: bytes | memoryview, at: int) -> None:
         view = memoryview(data)
         while view:
             done = os.pwrite(fd, view, at)
             if not done:
-                raise OSError(5, "nothing could be written")
+                raise OSError(errno.EIO, "nothing could be written")
             view, at = view[done:], at + done
 
     def rename(self, old: str, new: str) -> None:
@@ -90,7 +112,7 @@ class Disk:
 
     def patch(self, name: str, data: bytes, at: int) -> None:
         """Overwrite bytes of a file at once."""
-        fd = os.open(os.path.join(self._directory, name), os.O_RDWR | os.O_CLOEXEC)
+        fd = self._reach(os.path.join(self._directory, name), 0)
         try:
             self.write(fd, data, at)
             os.fsync(fd)
@@ -100,7 +122,7 @@ class Disk:
     def put(self, name: str, data: bytes) -> None:
         """A file that is there as a whole, or as it was."""
         coming = os.path.join(self._directory, "coming-checkpoint")
-        fd = os.open(coming, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)
+        fd = self._reach(coming, os.O_CREAT | os.O_TRUNC)
         try:
             self.write(fd, data, 0)
             os.fsync(fd)
@@ -119,7 +141,7 @@ class Disk:
         while select.select([self._road], [], [], 0 if found else wait_s)[0]:
             data = self._road.recv(_sync_helper.ANSWER.size, socket.MSG_WAITALL)
             if len(data) < _sync_helper.ANSWER.size:
-                raise OSError(5, "the helper process has ended")
+                raise OSError(errno.EIO, HELPER_ENDED)
             found.append(_sync_helper.ANSWER.unpack(data))
         return found
 
@@ -127,13 +149,18 @@ class Disk:
         self._road.close()
         self._helper.wait()
         os.close(self._fd)
+        if self._reserve is not None:
+            os.close(self._reserve)
 
     def _send(self, what: bytes, place: int, fd: int | None = None) -> None:
         data = _sync_helper.REQUEST.pack(what, place)
-        if fd is None:
-            self._road.sendall(data)
-        else:
-            socket.send_fds(self._road, [data], [fd])
+        try:
+            if fd is None:
+                self._road.sendall(data)
+            else:
+                socket.send_fds(self._road, [data], [fd])
+        except ConnectionError as error:
+            raise OSError(error.errno, HELPER_ENDED) from error
 
 
 class Log:
@@ -268,13 +295,7 @@ class Log:
                 self._out = segment, self._disk.open(name)
                 self._out_bytes = os.fstat(self._out[1]).st_size
             self._disk.write(self._out[1], data, at)
-            end = at + len(data)
-            if end > self._out_bytes:
-                self._out_bytes = end
-                if len(data) < STEP_BYTES // 8 and self._ask == b"s":
-                    # The syncs that follow need not write the file's size then.
-                    self._out_bytes = min(end + STEP_BYTES, max(end, self._segment_bytes))
-                    self._disk.write(self._out[1], bytes(self._out_bytes - end), end)
+            self._extend(at + len(data), len(data))
         except OSError as error:
             self._fail(f"write: {error.strerror}")
             return
@@ -284,6 +305,17 @@ class Log:
         self._pending_bytes = 0
         self._pending_from = place_of(segment, at + len(data))
 
+    def _extend(self, end: int, written: int) -> None:
+        """Zeros behind a small write at the end of a file: the syncs that follow need not write the file's size then."""
+        if self._out is None or end <= self._out_bytes:
+            return
+        self._out_bytes = end
+        if written < STEP_BYTES // 8 and self._ask == b"s" and end < self._segment_bytes:
+            zeros = bytes(min(STEP_BYTES, self._segment_bytes - end))
+            with suppress(OSError):  # without them all goes on as well, only slower
+                self._disk.write(self._out[1], zeros, end)
+                self._out_bytes = end + len(zeros)
+
     def kick(self) -> None:
         """Give what was appended to the disk, if that is not busy."""
         if self._asked or not self._pending or self.failure:
@@ -291,7 +323,13 @@ class Log:
         self._write()
         if not self.failure:
             self._asked = True
-            self._disk.ask(self._ask, self._pending_from)
+            self._have_synced(self._ask, self._pending_from)
+
+    def _have_synced(self, what: bytes, place: int) -> None:
+        try:
+            self._disk.ask(what, place)
+        except OSError as error:
+            self._fail(f"sync: {error.strerror}")
 
     def settle(self, wait_s: float = 0) -> None:
         """See how far the disk has come."""
@@ -319,7 +357,7 @@ class Log:
             try:
                 carry_out()
             except OSError as error:
-                self._fail(f"{error.strerror}")
+                self._fail(f"tidying up: {error.strerror}")
         while self._recent_bytes > self._cache_bytes:
             place = next(iter(self._recent))
             if place >= self.durable:
@@ -348,7 +386,7 @@ class Log:
         self._ask = b"s"
         self.wait()
         if not self.failure and self.synced < self.position:
-            self._disk.ask(b"s", self.position)
+            self._have_synced(b"s", self.position)
             while self.synced < self.position and not self.failure:
                 self.settle(60)
         self._disk.close()
@@ -378,8 +416,11 @@ class Log:
             os.close(fd)
         name = segment_name(segment)
         self._live.pop(segment, None)
-        path = Path(self.directory, name)
-        if len(self._spares) < SPARES and path.stat().st_size == self._segment_bytes:
+        try:
+            size = os.stat(os.path.join(self.directory, name)).st_size
+        except FileNotFoundError:
+            return
+        if len(self._spares) < SPARES and size == self._segment_bytes:
             self._spare_number += 1
             spare = f"spare-{self._spare_number:08d}"
             self._disk.rename(name, spare)
@@ -400,27 +441,42 @@ class Log:
     # Reading
 
     def raw(self, place: int) -> bytes:
-        """The bytes of the record at a place; fewer, or none, where they cannot be read."""
+        """The bytes of the record at a place; fewer, or none, where there are no more. StoreError where the system
+        refuses: that says nothing of what is there."""
         found = self._recent.get(place)
         if found is not None:
             return found
         segment, offset = segment_of(place), offset_of(place)
         try:
-            fd = self._files.get(segment)
-            if fd is None:
-                while len(self._files) >= 64:
-                    os.close(self._files.pop(next(iter(self._files))))
-                path = os.path.join(self.directory, segment_name(segment))
-                fd = self._files[segment] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            fd = self._file(segment)
             data = os.pread(fd, 4096, offset)
             if len(data) < RECORD_BYTES:
                 return b""
             length = RECORD.unpack_from(data)[1]
             if length > len(data) and len(data) == 4096:
                 data += os.pread(fd, length - len(data), offset + len(data))
-        except OSError:
+        except FileNotFoundError:
             return b""
+        except OSError as error:
+            raise StoreError(f"{self.directory}: segment {segment} cannot be read: {error.strerror}") from error
         return data[:length]
+
+    def _file(self, segment: int) -> int:
+        """A segment's file, open to be read."""
+        fd = self._files.get(segment)
+        if fd is None:
+            while len(self._files) >= OPEN_FILES:
+                os.close(self._files.pop(next(iter(self._files))))
+            path = os.path.join(self.directory, segment_name(segment))
+            try:
+                fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            except OSError as error:
+                if error.errno not in TOO_MANY or not self._files:
+                    raise
+                os.close(self._files.popitem()[1])
+                fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            self._files[segment] = fd
+        return fd
 
     def load(self, place: int, seq: int) -> tuple[bytes | None, bytes] | None:
         """Header and payload of the message at a place; None where these are not the bytes that were written."""

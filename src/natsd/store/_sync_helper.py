@@ -8,6 +8,7 @@ SOCKET is closed and not by signals that are for the server, whose last sync wou
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import signal
@@ -51,6 +52,8 @@ def serve(road: socket.socket, interval_s: float) -> None:
         if len(request) < REQUEST.size:
             return
         what, place = REQUEST.unpack(request)
+        if what in b"fd" and not fds:
+            raise OSError(errno.EMFILE, "a file that has to be synced did not come")
         if what == b"f":
             files.extend(fds)
         elif what == b"d":

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from natsd.store import relocate_run
 from natsd.store.checkpoint import CHECKPOINTS, Draft
+from natsd.store.contract import StoreError
 from natsd.store.records import (
     CHECKPOINT,
     ERASED,
@@ -29,8 +30,11 @@ from natsd.store.records import (
 
 if TYPE_CHECKING:
     from natsd.store.file import FileStore
+    from natsd.store.records import Record
 
 STEP_BYTES = 1 << 18
+QUIET = 64
+"""So many steps are left out where there was nothing to do."""
 DEAD_AT_ONCE = 4
 """So many dead segments make a checkpoint worth its while."""
 
@@ -90,15 +94,20 @@ class Compaction:
         if victim:
             self._victim, self._at = victim, HEAD_BYTES
         else:
-            self._quiet = 64
+            self._quiet = QUIET
 
     def _relocate(self) -> None:
         store, log = self._store, self._store.log
         segment, end = self._victim, self._segments[self._victim]
         stop = min(end, self._at + STEP_BYTES)
-        self._at = relocate_run(log, segment, self._at, stop, store.by_number)
+        try:
+            self._at = relocate_run(log, segment, self._at, stop, store.by_number)
+            data = log.raw(place_of(segment, self._at)) if self._at < stop else b""
+        except StoreError:
+            # The system does not let it be read now. Nothing is lost by that, but time.
+            self._victim, self._quiet = 0, QUIET
+            return
         if self._at < stop:
-            data = log.raw(place_of(segment, self._at))
             if len(data) < RECORD_BYTES or self._at + RECORD.unpack_from(data)[1] != end:
                 self._unreadable.add(segment)
                 self._victim = 0
@@ -109,12 +118,13 @@ class Compaction:
             self._victim = 0
             self._quiet = 0
 
-    def erase(self, place: int) -> None:
+    def erasable(self, place: int) -> Record | None:
+        """What lies at a place; None where it is damaged. StoreError where the system does not let it be read."""
+        return parse_record(self._store.log.raw(place), 0, place)
+
+    def erase(self, record: Record) -> None:
         """Overwrite header and payload of a record whose removal is in the log, once that is on disk."""
-        log = self._store.log
-        record = parse_record(log.raw(place), 0, place)
-        if record is None:
-            return
+        log, place = self._store.log, record.place
         erasure = render_erasure(record)
         log.append(ERASED, record.stream, record.seq, record.time_ns, record.subject, None, erasure)
         log.kick()

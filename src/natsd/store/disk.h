@@ -21,11 +21,13 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
 enum { NATSD_SPANS = 256, NATSD_OPEN_FILES = 8, NATSD_STEP_BYTES = 1 << 17 };
+enum { NATSD_PATIENCE = 6000, NATSD_PAUSE_NS = 10000000 };
 
 typedef struct natsd_chunk {
     uint32_t segment, offset; /* where its first byte belongs */
@@ -79,8 +81,8 @@ static inline int natsd_disk_faulty(natsd_disk *d) {
 static inline int natsd_disk_fail(natsd_disk *d, const char *at, int error) {
     pthread_mutex_lock(&d->mutex);
     if (!d->failed) {
-        d->failed = error ? error : EIO;
         snprintf(d->failed_at, sizeof d->failed_at, "%s", at);
+        d->failed = error ? error : EIO; /* last: whoever sees it reads the text without the mutex */
     }
     pthread_mutex_unlock(&d->mutex);
     return -1;
@@ -204,16 +206,36 @@ static inline int natsd_disk_rename(natsd_disk *d, const char *old, const char *
     return 0;
 }
 
-/* Open a file to write to; it is made where there is none. */
-static inline int natsd_disk_reach(natsd_disk *d, const char *name, int flags) {
+/* Whether to open again what could not be. That clients have taken all files a process may have open says nothing of
+   the disk: one that is not in use is closed, then it is waited for somebody to let go of one. */
+static inline int natsd_disk_make_room(natsd_disk *d, int *patience) {
+    int error = errno;
+    if (error == EINTR) return 1;
+    if ((error != EMFILE && error != ENFILE) || *patience <= 0 || d->stop) return 0;
+    --*patience;
+    for (int i = 0; i < NATSD_OPEN_FILES; i++)
+        if (d->files[i].fd >= 0 && !d->files[i].dirty) {
+            close(d->files[i].fd);
+            d->files[i].fd = -1;
+            return 1;
+        }
+    nanosleep(&(struct timespec){0, NATSD_PAUSE_NS}, NULL);
+    errno = error;
+    return 1;
+}
+
+/* Open a file to write to; it is made where there is none. patience: see natsd_disk_make_room. */
+static inline int natsd_disk_reach(natsd_disk *d, const char *name, int flags, int patience) {
     int fd;
     do fd = natsd_disk_faulty(d) && d->fault ? -1 : openat(d->dir, name, O_RDWR | O_CLOEXEC | flags);
-    while (fd < 0 && errno == EINTR);
-    if (fd >= 0 || errno != ENOENT) return fd;
-    fd = openat(d->dir, name, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
-    if (fd >= 0) {
-        d->dir_dirty = 1;
-        natsd_disk_note(d, 'c', name, "", 0, NULL, 0);
+    while (fd < 0 && natsd_disk_make_room(d, &patience));
+    if (fd < 0 && errno == ENOENT) {
+        do fd = openat(d->dir, name, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+        while (fd < 0 && natsd_disk_make_room(d, &patience));
+        if (fd >= 0) {
+            d->dir_dirty = 1;
+            natsd_disk_note(d, 'c', name, "", 0, NULL, 0);
+        }
     }
     return fd;
 }
@@ -260,7 +282,7 @@ static inline int natsd_disk_file(natsd_disk *d, uint32_t segment) {
         d->spare_first++;
         pthread_mutex_unlock(&d->mutex);
     }
-    fd = natsd_disk_reach(d, name, 0);
+    fd = natsd_disk_reach(d, name, 0, NATSD_PATIENCE);
     if (fd < 0) return natsd_disk_fail(d, "open", errno);
     d->files[slot].segment = segment;
     d->files[slot].fd = fd;
@@ -301,7 +323,7 @@ static inline int natsd_disk_carry_out(natsd_disk *d, natsd_order *o) {
     struct iovec v = {o->data, o->n};
     if (o->what == NATSD_KEEP) { /* under another name first: it is there as a whole, or as it was */
         const char *coming = "coming-checkpoint";
-        int fd = natsd_disk_reach(d, coming, O_TRUNC);
+        int fd = natsd_disk_reach(d, coming, O_TRUNC, NATSD_PATIENCE);
         if (fd < 0) return natsd_disk_fail(d, "open", errno);
         int bad = natsd_disk_write(d, fd, coming, &v, 1, 0) || natsd_disk_sync_file(d, fd, coming);
         close(fd);
@@ -313,16 +335,23 @@ static inline int natsd_disk_carry_out(natsd_disk *d, natsd_order *o) {
     return natsd_disk_sync_file(d, d->files[file].fd, name);
 }
 
-/* One more piece of the next spare, synced at once: whoever comes meanwhile waits for no more than that. A disk that is
-   full shows here, one segment ahead; it is no error yet. */
+/* Is there room for what is left of a spare, and for a segment besides? What a disk has last is for records. */
+static inline int natsd_disk_has_room(natsd_disk *d) {
+    struct statvfs space;
+    if (fstatvfs(d->dir, &space)) return 0;
+    return (uint64_t)space.f_bavail * space.f_frsize > 2 * d->segment_bytes - d->spare_made;
+}
+
+/* One more piece of the next spare, synced at once: whoever comes meanwhile waits for no more than that. A disk that
+   has no room for it is no error. */
 static inline int natsd_disk_prepare(natsd_disk *d) {
     const char *name = "coming";
     struct iovec v = {(void *)natsd_disk_zeros, NATSD_STEP_BYTES};
-    int fd = natsd_disk_reach(d, name, 0);
+    int fd = natsd_disk_has_room(d) ? natsd_disk_reach(d, name, 0, 0) : -1;
     if (fd < 0) { d->spares_wanted = 0; return 0; }
     if (d->spare_made + NATSD_STEP_BYTES > d->segment_bytes) v.iov_len = d->segment_bytes - d->spare_made;
     ssize_t done = v.iov_len ? pwritev(fd, &v, 1, d->spare_made) : 0;
-    if (done < 0 || fdatasync(fd)) {
+    if (done < 0 || fdatasync(fd) || !natsd_disk_has_room(d)) {
         close(fd);
         unlinkat(d->dir, name, 0);
         d->spares_wanted = 0;

@@ -80,6 +80,9 @@ class FileStream(FileIndex):
             store.check()
         try:
             return super().append(batch, time_ns, start)
+        except MemoryError as error:
+            store.stop(error)
+            raise
         finally:
             store.hand_over()
 
@@ -89,6 +92,9 @@ class FileStream(FileIndex):
         self.expires_ns = expires_ns
         try:
             return super().append_ttl(message, time_ns, expires_ns)
+        except MemoryError as error:
+            store.stop(error)
+            raise
         finally:
             self.expires_ns = -1
             store.hand_over()
@@ -98,6 +104,9 @@ class FileStream(FileIndex):
         store.check()
         try:
             super().append_at(seq, message, time_ns)
+        except MemoryError as error:
+            store.stop(error)
+            raise
         finally:
             store.hand_over()
 
@@ -110,11 +119,12 @@ class FileStream(FileIndex):
         there = sorted({seq for seq in seqs if self.place(seq) >= 0})
         if not there:
             return 0
-        places = [self.place(seq) for seq in there] if erase else []
+        doomed = [self._store_.compaction.erasable(self.place(seq)) for seq in there] if erase else []
         self.write(REMOVED, payload=render_ranges(runs_of(there)))
         removed = super().remove(there)
-        for place in places:
-            self._store_.erase(place)
+        for record in doomed:
+            if record is not None:
+                self._store_.compaction.erase(record)
         return removed
 
     def purge(self, *, filters: list[bytes] | None = None, upto: int = 0, keep: int = 0) -> int:
@@ -193,6 +203,7 @@ class FileStore:
         self.most_unsynced = most_unsynced
         self.on_durable: Callable[[], None] | None = None
         self.on_failed: Callable[[str], None] | None = None
+        self.on_damage: Callable[[str], None] | None = None
         self.on_congested: Callable[[], None] | None = None
         self.on_relieved: Callable[[], None] | None = None
         self._was_congested = False
@@ -229,9 +240,11 @@ class FileStore:
             except BaseException:
                 self.log.close()
                 raise
-        except BaseException:
+        except BaseException as error:
             if self._lock >= 0:
                 os.close(self._lock)
+            if isinstance(error, OSError):
+                raise StoreError(f"{self.directory}: {error.strerror or error}") from error
             raise
         self._durable = self.log.durable
 
@@ -267,6 +280,8 @@ class FileStore:
         if self._closed:
             return
         self.log.kick()
+        if self.log.failure:
+            self._look()  # the plain form writes in this thread: nobody else would tell
         if self.log.unwritten > self.most_unsynced and not self.failure:
             self._was_congested = True
             if self.on_congested is not None:
@@ -290,15 +305,24 @@ class FileStore:
         if self.failure:
             raise StoreError(self.failure)
 
+    def stop(self, error: MemoryError) -> None:
+        """Store nothing any more: the log may have a message that the index has not, and the next would get its
+        sequence. Opening the directory again makes one of both."""
+        self._fail(f"{self.directory}: no memory: {error}")
+
+    def _fail(self, text: str) -> None:
+        if not self.failure:
+            self.failure = text
+            if self.on_failed is not None:
+                self.on_failed(text)
+
     def _look(self) -> None:
         if self.log.durable > self._durable:
             self._durable = self.log.durable
             if self.on_durable is not None:
                 self.on_durable()
-        if self.log.failure and not self.failure:
-            self.failure = f"{self.directory}: {self.log.failure}"
-            if self.on_failed is not None:
-                self.on_failed(self.failure)
+        if self.log.failure:
+            self._fail(f"{self.directory}: {self.log.failure}")
         if self._was_congested and (self.failure or self.log.unwritten <= self.most_unsynced // 2):
             self._was_congested = False
             if self.on_relieved is not None:
@@ -312,9 +336,8 @@ class FileStore:
                 text = f"stream {stream.key!r} lost messages {first} to {last}: they cannot be read back"
                 self.damage.append(Damage(text, stream.key, first, last))
                 stream.remove(list(range(first, last + 1)))
-
-    def erase(self, place: int) -> None:
-        self.compaction.erase(place)
+                if self.on_damage is not None:
+                    self.on_damage(text)
 
     # Streams
 

@@ -187,11 +187,12 @@ def render_record(
 
 
 def parse_record(data: bytes | memoryview | mmap, at: int, place: int) -> Record | None:
-    """The record that begins at data[at]; None where it does not validate."""
+    """The record that begins at data[at]; None where it does not validate, or has no room for what it says it has."""
     if at + RECORD_BYTES > len(data):
         return None
     crc, length, kind, flags, subject_bytes, header_bytes, stream, _, seq, time_ns = RECORD.unpack_from(data, at)
-    least = RECORD_BYTES + subject_bytes + header_bytes
+    extras = EXTRA.size * (bool(flags & WATERMARK) + bool(flags & EXPIRES))
+    least = RECORD_BYTES + extras + subject_bytes + header_bytes
     if length < least or length > MOST_BYTES or at + length > len(data):
         return None
     if crc32(data[at + 4 : at + length], segment_of(place)) != crc:

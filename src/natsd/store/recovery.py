@@ -53,6 +53,7 @@ from natsd.store.records import (
 )
 
 OPEN_MAPS = 16
+READ_BYTES = 1 << 20
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,10 +71,14 @@ class Damage(NamedTuple):
 
 
 class Maps(dict[int, "bytes | mmap.mmap"]):
-    """The bytes of each segment. Every map takes an open file: only some are kept, whoever uses one holds it."""
+    """The bytes of each segment. Every map takes an open file: only some are kept, whoever uses one holds it.
+
+    A disk that cannot give a byte would end the process where a map is read; so all is read in the ordinary way first.
+    """
 
     def __init__(self, directory: str) -> None:
         self._directory = directory
+        self._buffer = bytearray(READ_BYTES)
 
     def __missing__(self, segment: int) -> bytes | mmap.mmap:
         while len(self) >= OPEN_MAPS:
@@ -83,6 +88,8 @@ class Maps(dict[int, "bytes | mmap.mmap"]):
                 if os.fstat(file.fileno()).st_size < HEAD_BYTES:
                     data: bytes | mmap.mmap = file.read()
                 else:
+                    while os.readv(file.fileno(), [self._buffer]):
+                        pass
                     data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         except OSError as error:
             raise StoreError(f"{self._directory}: segment {segment} cannot be read: {error.strerror}") from error
