@@ -63,6 +63,7 @@ class Consumer:
         "redelivery",
         "state",
         "stream",
+        "__weakref__",
     )
 
     def __init__(self, stream: Stream, config: ConsumerConfig, created_ns: int, records: list[bytes]) -> None:

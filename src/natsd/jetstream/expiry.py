@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from natsd.base.units import SECOND_NS, render_duration
+from natsd.base.whole import whole_of
 from natsd.jetstream import headers
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ class Expiry:
     __slots__ = ("_due_ns", "_markers", "_stream", "_timer")
 
     def __init__(self, stream: Stream) -> None:
-        self._stream = stream
+        self._stream = whole_of(stream)
         self._timer: Timer | None = None
         self._due_ns = 0
         self._markers: set[int] = set()
@@ -33,7 +34,7 @@ class Expiry:
     def start(self) -> None:
         """Let go of what is too old now, and look again in time."""
         self.stop()
-        if self._stream.config.subject_delete_marker_ttl > 0:
+        if self._stream().config.subject_delete_marker_ttl > 0:
             self._find_markers()
         self._run()
 
@@ -51,7 +52,7 @@ class Expiry:
     def on_stored(self, wall_ns: int) -> None:
         """Messages were stored that go with max_age."""
         if self._timer is None:
-            self._set(wall_ns + self._stream.config.max_age)
+            self._set(wall_ns + self._stream().config.max_age)
 
     def on_marked(self, seq: int, header: bytes | None) -> None:
         """A message was stored in a stream with markers; it may be one itself."""
@@ -59,7 +60,7 @@ class Expiry:
             self._markers.add(seq)
 
     def _find_markers(self) -> None:
-        store = self._stream.store
+        store = self._stream().store
         self._markers.clear()
         seq = store.first_seq
         while (message := store.next_match(seq, [])) is not None:
@@ -67,7 +68,7 @@ class Expiry:
             seq = message[0] + 1
 
     def _set(self, due_ns: int) -> None:
-        home = self._stream.home
+        home = self._stream().home
         self._due_ns = due_ns
         self._timer = home.timers.schedule(max(due_ns - home.clock.wall_ns(), LEAST_NS), self._on_due)
 
@@ -76,7 +77,7 @@ class Expiry:
         self._run()
 
     def _run(self) -> None:
-        stream = self._stream
+        stream = self._stream()
         next_ns = stream.store.expire(stream.home.clock.wall_ns())
         stream.count_bytes()
         if stream.config.subject_delete_marker_ttl > 0 and stream.store.expired:
@@ -85,7 +86,7 @@ class Expiry:
             self._set(next_ns)
 
     def _leave_markers(self) -> None:
-        stream = self._stream
+        stream = self._stream()
         markers = self._markers
         gone = {subject: seq for seq, subject, _ in stream.store.expired}
         for subject, seq in gone.items():

@@ -92,6 +92,7 @@ class Stream:
         "store",
         "visible_seq",
         "watching",
+        "__weakref__",
     )
 
     def __init__(self, home: Home, config: StreamConfig, store: StreamStore, created_ns: int) -> None:
@@ -199,7 +200,8 @@ class Stream:
         self._stop()
         for consumer in list(self.consumers.values()):
             consumer.delete()
-        self.consumers.clear()
+        for known in (self.consumers, self.watching, self.holding):
+            known.clear()
         home.discard_stream(self)
         home.use(self.config.storage, -self.counted_bytes)
         self.counted_bytes = 0
