@@ -11,6 +11,7 @@ What has a header of ours, or comes to a stream that changes or bounds each mess
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -79,27 +80,39 @@ class Publishing:
     def take(self, batch: list[Message]) -> None:
         """Store the messages of one read, acknowledge those that ask for it."""
         stream = self._stream()
-        if not stream or stream.closed:  # the sublist may know the subscription for longer
-            return
-        size = len(batch)
-        plain = self._plain and self._has_room(batch)
-        start = at = 0
-        if plain:
-            prefix = headers.PREFIX
-            for message in batch:
+        if stream:  # the sublist may know the subscription for longer
+            stream.home.jetstream.turns.take(stream.home.sublist.road, self._take, batch)
+
+    def _take(self, batch: list[Message], at: int) -> int:
+        """The messages from one on, as long as the turn lasts; returns where to go on."""
+        stream = self._stream()
+        if not stream or stream.closed:
+            return len(batch)
+        size, is_over = len(batch), stream.home.jetstream.turns.is_over
+        if self._plain and self._has_room(batch):
+            prefix, start = headers.PREFIX, at
+            for message in islice(batch, at, None):
                 header = message[2]
                 if header is not None and prefix in header:
                     if at > start:
                         self._store_run(batch, start, at)
                     self._take_one(message)
                     start = at + 1
+                    if is_over():
+                        size = start
+                        break
                 at += 1
             if start < size:
                 self._store_run(batch, start, size)
         else:
-            for message in batch:
+            for message in islice(batch, at, None):
                 self._take_one(message)
+                at += 1
+                if is_over():
+                    size = at
+                    break
         stream.count_bytes()
+        return size
 
     def _has_room(self, batch: list[Message]) -> bool:
         """Whether the limits of account and server are far enough away not to be looked at for each message."""
