@@ -177,8 +177,8 @@ def delete(request: ApiRequest) -> dict[str, Any] | None:
     if not request.is_empty:
         raise ApiError("NOT_EMPTY_REQUEST")
     consumer = _consumer(request)
-    consumer.remove()
-    consumer.stream.when_durable(lambda: request.answer({"success": True}))
+    stream = consumer.stream
+    consumer.remove(lambda: stream.when_durable(lambda: request.answer({"success": True})))
     return None
 
 
