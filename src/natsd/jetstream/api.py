@@ -52,10 +52,11 @@ def _find_routes() -> dict[tuple[str, ...], list[Route]]:
 class Api:
     """Takes the requests of an account."""
 
-    __slots__ = ("_home", "_prefixes", "_routes", "_subs")
+    __slots__ = ("_home", "_prefixes", "_routes", "_subs", "_turns")
 
     def __init__(self, home: Home) -> None:
         self._home = home
+        self._turns = home.jetstream.turns
         self._routes = _find_routes()
         self._prefixes = [API]
         self._subs: list[Subscription] = []
@@ -100,8 +101,18 @@ class Api:
 
     def take(self, batch: list[Message]) -> None:
         """Answer the requests of one read."""
-        for subject, reply, header, payload in batch:
-            self._take(subject, reply, header, payload)
+        self._turns.take(self._home.sublist.road, self._answer, batch)
+
+    def _answer(self, batch: list[Message], at: int) -> int:
+        """Answer those from one on, as long as the turn lasts; returns where to go on."""
+        if not self._subs:
+            return len(batch)
+        is_over = self._turns.is_over
+        for number in range(at, len(batch)):
+            self._take(*batch[number])
+            if is_over():
+                return number + 1
+        return len(batch)
 
     def _take(self, subject: bytes, reply: bytes | None, header: bytes | None, payload: bytes) -> None:
         prefix = API if subject.startswith(API) else self._prefixes[-1]

@@ -23,6 +23,8 @@ from natsd.jetstream.redelivery import Redelivery
 from natsd.subjects.match import is_subset, matches
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from natsd.base.clock import Timer
     from natsd.jetstream.consumer_config import ConsumerConfig
     from natsd.jetstream.stream import Stream
@@ -63,6 +65,7 @@ class Consumer:
         "redelivery",
         "state",
         "stream",
+        "__weakref__",
     )
 
     def __init__(self, stream: Stream, config: ConsumerConfig, created_ns: int, records: list[bytes]) -> None:
@@ -157,10 +160,11 @@ class Consumer:
             self.pull.end(409, b"Consumer Deleted")
         self._stop()
 
-    def remove(self) -> None:
-        """Be deleted and let the stream know."""
-        self.delete()
-        self.stream.remove_consumer(self.name)
+    def remove(self, on_end: Callable[[], None] = lambda: None) -> None:
+        """Be deleted and let the stream know. on_end: called when what nobody needs without it is gone too."""
+        if not self.closed:
+            self.delete()
+            self.stream.remove_consumer(self.name, on_end)
 
     def _stop(self) -> None:
         self.save()

@@ -178,9 +178,11 @@ def delete(request: ApiRequest) -> dict[str, Any] | None:
     if not request.is_empty:
         raise ApiError("NOT_EMPTY_REQUEST")
     consumer = _consumer(request)
-    consumer.stream.check_store()
-    consumer.remove()
-    consumer.stream.when_durable(lambda: request.answer({"success": True}), request.refuse_unstored)
+    stream = consumer.stream
+    stream.check_store()
+    consumer.remove(
+        lambda: stream.when_durable(lambda: request.answer({"success": True}), request.refuse_unstored),
+    )
     return None
 
 

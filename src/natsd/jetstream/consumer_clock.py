@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from natsd.base.clock import MS_NS, SECOND_NS
+from natsd.base.whole import whole_of
 
 if TYPE_CHECKING:
     from natsd.base.clock import Timer
@@ -19,15 +20,15 @@ class Disuse:
     __slots__ = ("_consumer", "_timer", "most_ns")
 
     def __init__(self, consumer: Consumer) -> None:
-        self._consumer = consumer
+        self._consumer = whole_of(consumer)
         self._timer: Timer | None = None
         self.most_ns = 0
         self.configure()
 
     def configure(self) -> None:
         """How long it may be unused; what the configuration does not say is filled in."""
-        config = self._consumer.config
-        jitter = (100 + self._consumer.home.chance.below(900)) * MS_NS
+        config = self._consumer().config
+        jitter = (100 + self._consumer().home.chance.below(900)) * MS_NS
         if not config.durable_name and config.inactive_threshold <= 0:
             config.inactive_threshold = EPHEMERAL_IDLE_NS
             self.most_ns = EPHEMERAL_IDLE_NS + jitter
@@ -45,7 +46,7 @@ class Disuse:
         """Let the time run anew: all of it, or `delay_ns`."""
         self.stop()
         if self.most_ns:
-            self._timer = self._consumer.home.timers.schedule(delay_ns or self.most_ns, self._end)
+            self._timer = self._consumer().home.timers.schedule(delay_ns or self.most_ns, self._end)
 
     def stop(self) -> None:
         """Somebody uses it."""
@@ -53,7 +54,7 @@ class Disuse:
             self._timer.cancel()
 
     def _end(self) -> None:
-        consumer = self._consumer
+        consumer = self._consumer()
         pull = consumer.pull
         if consumer.closed or not self.most_ns:
             return
@@ -84,20 +85,20 @@ class Pause:
     __slots__ = ("_consumer", "_timer", "_until_ns")
 
     def __init__(self, consumer: Consumer) -> None:
-        self._consumer = consumer
+        self._consumer = whole_of(consumer)
         self._timer: Timer | None = None
         self._until_ns = 0
 
     @property
     def on(self) -> bool:
         """Whether it lasts."""
-        return self._until_ns != 0 and self._until_ns > self._consumer.home.clock.wall_ns()
+        return self._until_ns != 0 and self._until_ns > self._consumer().home.clock.wall_ns()
 
     def configure(self) -> None:
         """Look at what the configuration says."""
         self.stop()
-        home = self._consumer.home
-        self._until_ns = self._consumer.config.pause_until_ns
+        home = self._consumer().home
+        self._until_ns = self._consumer().config.pause_until_ns
         rest = self._until_ns - home.clock.wall_ns()
         if rest > 0:
             self._timer = home.timers.schedule(rest, self._end)
@@ -106,8 +107,8 @@ class Pause:
 
     def _end(self) -> None:
         self._until_ns = 0
-        self._consumer.events.paused()
-        self._consumer.pump()
+        self._consumer().events.paused()
+        self._consumer().pump()
 
     def stop(self) -> None:
         """Ring no more."""

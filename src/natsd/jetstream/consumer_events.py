@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from natsd.base.whole import whole_of
 from natsd.jetstream.dates import render_date
 
 if TYPE_CHECKING:
@@ -18,10 +19,10 @@ class ConsumerEvents:
     __slots__ = ("_consumer",)
 
     def __init__(self, consumer: Consumer) -> None:
-        self._consumer = consumer
+        self._consumer = whole_of(consumer)
 
     def _send(self, verb: str, kind: str, event: dict[str, Any]) -> None:
-        consumer = self._consumer
+        consumer = self._consumer()
         names = {"stream": consumer.stream.name, "consumer": consumer.name}
         consumer.home.advise(f"CONSUMER.{verb}.{consumer.stream.name}.{consumer.name}", kind, names | event)
 
@@ -33,7 +34,7 @@ class ConsumerEvents:
 
     def paused(self) -> None:
         """A pause began, changed or ended."""
-        consumer = self._consumer
+        consumer = self._consumer()
         until = consumer.config.pause_until_ns
         event = {"paused": until > consumer.home.clock.wall_ns(), "pause_until": render_date(until)}
         self._send("PAUSE", "consumer_pause", event)
@@ -56,7 +57,7 @@ class ConsumerEvents:
 
     def acked(self, seq: int, consumer_seq: int, deliveries: int, took_ns: int) -> None:
         """A sampled acknowledgement."""
-        consumer = self._consumer
+        consumer = self._consumer()
         event = {
             "stream": consumer.stream.name,
             "consumer": consumer.name,
@@ -68,9 +69,9 @@ class ConsumerEvents:
         consumer.home.advisories.measure(f"CONSUMER.ACK.{consumer.stream.name}.{consumer.name}", "consumer_ack", event)
 
     def pinned(self, group: str, pin: str) -> None:
-        event = {"account": self._consumer.home.name, "group": group, "pinned_id": pin}
+        event = {"account": self._consumer().home.name, "group": group, "pinned_id": pin}
         self._send("PINNED", "consumer_group_pinned", event)
 
     def unpinned(self, group: str, reason: str) -> None:
-        event = {"account": self._consumer.home.name, "group": group, "reason": reason}
+        event = {"account": self._consumer().home.name, "group": group, "reason": reason}
         self._send("UNPINNED", "consumer_group_unpinned", event)

@@ -13,6 +13,7 @@ from bisect import bisect_left
 from typing import TYPE_CHECKING
 
 from natsd.base.clock import MS_NS
+from natsd.base.whole import whole_of
 from natsd.jetstream import headers
 from natsd.jetstream.push import RateLimit
 
@@ -44,7 +45,7 @@ class Delivery:
     )
 
     def __init__(self, consumer: Consumer) -> None:
-        self._consumer = consumer
+        self._consumer = whole_of(consumer)
         self._again: Timer | None = None
         self._running = False
         self._skip: list[int] = []
@@ -61,7 +62,7 @@ class Delivery:
 
     def configure(self) -> None:
         """The configuration has changed."""
-        consumer = self._consumer
+        consumer = self._consumer()
         config = consumer.config
         self._rate = None
         if config.rate_limit_bps:
@@ -89,7 +90,7 @@ class Delivery:
     @property
     def num_pending(self) -> int:
         """How many messages were never delivered."""
-        return len(self._skip) - self._skip_at + self._consumer.cursor.pending
+        return len(self._skip) - self._skip_at + self._consumer().cursor.pending
 
     def on_removed(self, seqs: list[int]) -> None:
         """Messages went."""
@@ -105,7 +106,7 @@ class Delivery:
             self._skip_at = 0
 
     def _take(self, most: int, max_bytes: int) -> list[Message]:
-        consumer = self._consumer
+        consumer = self._consumer()
         skip = self._skip
         if not skip:
             return consumer.cursor.take(most, max_bytes, consumer.stream.visible_seq)
@@ -124,13 +125,13 @@ class Delivery:
         if self._skip:
             self._skip_at = bisect_left(self._skip, message[0])
         else:
-            self._consumer.cursor.seek(message[0])
+            self._consumer().cursor.seek(message[0])
 
     # Turns.
 
     def run(self) -> None:
         """Deliver what can be delivered now. Safe to call at any time."""
-        consumer = self._consumer
+        consumer = self._consumer()
         if self._running or consumer.closed or not consumer.begun:
             return
         self._running = True
@@ -145,7 +146,7 @@ class Delivery:
 
     def _go_on(self, delay_ns: int) -> None:
         if self._again is None or not self._again.active:
-            self._again = self._consumer.home.timers.schedule(delay_ns, self._consumer.pump)
+            self._again = self._consumer().home.timers.schedule(delay_ns, self._consumer().pump)
 
     def close(self) -> None:
         """Stop the timer."""
@@ -154,7 +155,7 @@ class Delivery:
 
     def _turn(self) -> bool:
         """Returns whether there is more that only waits for its turn."""
-        consumer = self._consumer
+        consumer = self._consumer()
         push, pull, state = consumer.push, consumer.pull, consumer.state
         redelivery = consumer.redelivery
         left = TURN_MSGS
@@ -190,7 +191,7 @@ class Delivery:
 
     def _deliver(self, most: int) -> int:
         """Deliver what was never delivered; returns how many, 0 where nothing can be done now."""
-        consumer = self._consumer
+        consumer = self._consumer()
         if consumer.push is not None:
             if self.whole:
                 return self._push(most)
@@ -205,7 +206,7 @@ class Delivery:
         return 1
 
     def _push(self, most: int) -> int:
-        consumer, push = self._consumer, self._consumer.push
+        consumer, push = self._consumer(), self._consumer().push
         assert push is not None
         messages = self._take(most, push.room or TURN_BYTES)
         if not messages:
@@ -220,7 +221,7 @@ class Delivery:
         return taken
 
     def _pull(self, most: int) -> int:
-        consumer, pull = self._consumer, self._consumer.pull
+        consumer, pull = self._consumer(), self._consumer().pull
         assert pull is not None
         now = consumer.home.clock.now_ns()
         while pull.requests:
@@ -249,7 +250,7 @@ class Delivery:
 
     def _send(self, to: bytes, messages: list[Message]) -> int:
         """Messages in one call; returns how many were taken, the others are put back."""
-        consumer = self._consumer
+        consumer = self._consumer()
         first_dseq = consumer.state.delivered_seq + 1
         behind = self.num_pending + len(messages) - 1
         taken = consumer.home.sublist.deliver_stored(to, messages, consumer.ack_prefix, 1, first_dseq, behind)
@@ -261,7 +262,7 @@ class Delivery:
 
     def _redeliver(self) -> bool:
         """Deliver one message again; False where none is left or nobody can have it now."""
-        consumer = self._consumer
+        consumer = self._consumer()
         redelivery, state = consumer.redelivery, consumer.state
         most = consumer.config.max_deliver
         while (seq := redelivery.next()) != 0:
@@ -283,7 +284,7 @@ class Delivery:
 
     def _give(self, message: Message, deliveries: int) -> bool:
         """One message with all that may have to be done to it; False where nobody can have it now."""
-        consumer = self._consumer
+        consumer = self._consumer()
         push, pull = consumer.push, consumer.pull
         seq, subject, header, payload, time_ns = message
         now = consumer.home.clock.now_ns()
@@ -320,7 +321,7 @@ class Delivery:
         return True
 
     def _settle_request(self, request: PullRequest, now_ns: int) -> None:
-        pull = self._consumer.pull
+        pull = self._consumer().pull
         assert pull is not None
         pull.last_ns = now_ns
         pull.gave(request, 1, now_ns)
@@ -330,10 +331,10 @@ class Delivery:
     def _gave(self, seq: int, time_ns: int, deliveries: int, now_ns: int) -> None:
         self._last_time_ns, self._last_sent_ns = time_ns, now_ns
         if deliveries == 1:
-            self._consumer.on_delivered([seq])
+            self._consumer().on_delivered([seq])
         else:
-            self._consumer.redelivery.pop()
-            self._consumer.on_redelivered(seq, deliveries)
+            self._consumer().redelivery.pop()
+            self._consumer().on_redelivered(seq, deliveries)
 
     def _must_wait(self, message: Message, size: int, now_ns: int) -> bool:
         """Whether pace or rate limit say that it is too early; then the turn goes on by itself."""
@@ -341,7 +342,7 @@ class Delivery:
         if self._replay_upto and self._last_time_ns:
             if message[0] > self._replay_upto:
                 self._replay_upto = 0
-                self.whole = self._consumer.config.priority_policy == "none" and not self._consumer.config.headers_only
+                self.whole = self._consumer().config.priority_policy == "none" and not self._consumer().config.headers_only
                 self.whole = self.whole and self._rate is None
             else:
                 gap = message[4] - self._last_time_ns

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from natsd.base.whole import whole_of
 from natsd.jetstream import headers
 from natsd.jetstream.dates import render_date
 from natsd.jetstream.errors import ApiError
@@ -39,14 +40,15 @@ class Direct:
     __slots__ = ("_prefixes", "_stream", "_subs")
 
     def __init__(self, stream: Stream) -> None:
-        self._stream = stream
+        self._stream = whole_of(stream)
         self._subs: list[Subscription] = []
         self._prefixes: list[bytes] = []
 
     def start(self) -> None:
         """Subscribe as the configuration says; once more after it has changed."""
         self.stop()
-        config, home = self._stream.config, self._stream.home
+        stream = self._stream()
+        config, home = stream.config, stream.home
         names = [config.name] if config.allow_direct else []
         if config.mirror is not None and config.mirror_direct:
             names.append(config.mirror.name)
@@ -63,14 +65,17 @@ class Direct:
 
     def stop(self) -> None:
         """Subscribe no more."""
+        sublist = self._stream().home.sublist
         for sub in self._subs:
-            self._stream.home.sublist.remove(sub)
+            sublist.remove(sub)
         self._subs.clear()
         self._prefixes.clear()
 
     def take(self, batch: list[Delivered]) -> None:
         """Answer the requests of one read."""
-        stream = self._stream
+        stream = self._stream()
+        if not stream or stream.closed:  # the sublist may know the subscription for longer
+            return
         level = stream.home.jetstream.api_level
         for subject, reply, header, payload in batch:
             if not reply:

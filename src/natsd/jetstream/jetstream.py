@@ -15,6 +15,7 @@ from natsd.jetstream.sql_api import SqlQueue
 from natsd.jetstream.stream import Stream
 from natsd.jetstream.stream_check import dynamic_metadata
 from natsd.jetstream.stream_config import is_unfinished, load_config
+from natsd.jetstream.turns import Turns
 
 if TYPE_CHECKING:
     from natsd.accounts.account import Account
@@ -56,6 +57,7 @@ class JetStream:
         self.strict = strict
         self.limits = limits or ServerLimits()
         self.queries = SqlQueue(workers)
+        self.turns = Turns(clock, timers)
         self.api_level = API_LEVEL
         self.dynamic_metadata = dynamic_metadata(API_LEVEL)
         self.api_total = 0

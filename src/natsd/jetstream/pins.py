@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from natsd.base.whole import whole_of
+
 if TYPE_CHECKING:
     from natsd.base.clock import Timer
     from natsd.jetstream.consumer import Consumer
@@ -20,7 +22,7 @@ class Pins:
     __slots__ = ("_consumer", "_queue", "_timer", "pin", "pinned_ns")
 
     def __init__(self, consumer: Consumer, queue: PullQueue) -> None:
-        self._consumer = consumer
+        self._consumer = whole_of(consumer)
         self._queue = queue
         self._timer: Timer | None = None
         self.pin = ""
@@ -28,7 +30,7 @@ class Pins:
 
     def refusal(self, asked: NextRequest) -> tuple[int, str] | None:
         """Why a request cannot be; None where it can."""
-        config = self._consumer.config
+        config = self._consumer().config
         policy = config.priority_policy
         if (asked.min_pending or asked.min_ack_pending) and policy != "overflow":
             return 400, "Bad Request - Not a Overflow Priority consumer"
@@ -54,7 +56,7 @@ class Pins:
 
         num_pending: how many messages there are behind it.
         """
-        consumer, queue = self._consumer, self._queue
+        consumer, queue = self._consumer(), self._queue
         policy = consumer.config.priority_policy
         unpinned = policy == "pinned_client" and not self.pin
         cycled = 0
@@ -106,7 +108,7 @@ class Pins:
     def _assign(self, request: PullRequest) -> bool:
         if not request.group:
             return False
-        consumer = self._consumer
+        consumer = self._consumer()
         self.pin = request.pin = consumer.home.advisories.new_id()
         self.pinned_ns = consumer.home.clock.wall_ns()
         self._set_timer(request.group)
@@ -121,7 +123,7 @@ class Pins:
 
     def _set_timer(self, group: str) -> None:
         self.close()
-        consumer = self._consumer
+        consumer = self._consumer()
 
         def end() -> None:
             self.unassign()

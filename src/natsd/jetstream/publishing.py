@@ -11,11 +11,13 @@ What has a header of ours, or comes to a stream that changes or bounds each mess
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from natsd.base.units import SECOND_NS, parse_duration
+from natsd.base.whole import whole_of
 from natsd.jetstream import headers
 from natsd.jetstream.dates import render_date
 from natsd.jetstream.errors import ApiError
@@ -46,7 +48,7 @@ class Publishing:
     __slots__ = ("_ack", "_plain", "_republish", "_stream", "_transform")
 
     def __init__(self, stream: Stream) -> None:
-        self._stream = stream
+        self._stream = whole_of(stream)
         self._ack = b""
         self._plain = True
         self._transform: Transform | None = None
@@ -55,7 +57,7 @@ class Publishing:
 
     def configure(self) -> None:
         """Look at the stream's configuration anew."""
-        stream = self._stream
+        stream = self._stream()
         config, home = stream.config, stream.home
         name = msgspec.json.encode(config.name)
         domain = b',"domain":' + msgspec.json.encode(home.domain) if home.domain else b""
@@ -77,32 +79,44 @@ class Publishing:
 
     def take(self, batch: list[Message]) -> None:
         """Store the messages of one read, acknowledge those that ask for it."""
-        stream = self._stream
-        if stream.closed:
-            return
-        size = len(batch)
-        plain = self._plain and self._has_room(batch)
-        start = at = 0
-        if plain:
-            prefix = headers.PREFIX
-            for message in batch:
+        stream = self._stream()
+        if stream:  # the sublist may know the subscription for longer
+            stream.home.jetstream.turns.take(stream.home.sublist.road, self._take, batch)
+
+    def _take(self, batch: list[Message], at: int) -> int:
+        """The messages from one on, as long as the turn lasts; returns where to go on."""
+        stream = self._stream()
+        if not stream or stream.closed:
+            return len(batch)
+        size, is_over = len(batch), stream.home.jetstream.turns.is_over
+        if self._plain and self._has_room(batch):
+            prefix, start = headers.PREFIX, at
+            for message in islice(batch, at, None):
                 header = message[2]
                 if header is not None and prefix in header:
                     if at > start:
                         self._store_run(batch, start, at)
                     self._take_one(message)
                     start = at + 1
+                    if is_over():
+                        size = start
+                        break
                 at += 1
             if start < size:
                 self._store_run(batch, start, size)
         else:
-            for message in batch:
+            for message in islice(batch, at, None):
                 self._take_one(message)
+                at += 1
+                if is_over():
+                    size = at
+                    break
         stream.count_bytes()
+        return size
 
     def _has_room(self, batch: list[Message]) -> bool:
         """Whether the limits of account and server are far enough away not to be looked at for each message."""
-        stream = self._stream
+        stream = self._stream()
         home, storage = stream.home, stream.config.storage
         jetstream = home.jetstream
         limits = home.limits
@@ -116,7 +130,7 @@ class Publishing:
 
     def _store_run(self, batch: list[Message], start: int, end: int) -> None:
         """Store batch[start:end], none of which needs a look."""
-        stream = self._stream
+        stream = self._stream()
         store = stream.store
         if start or end < len(batch):
             batch, start, end = batch[start:end], 0, end - start
@@ -135,7 +149,7 @@ class Publishing:
                 start += 1
 
     def _acknowledge(self, batch: list[Message], start: int, n: int, first: int) -> None:
-        stream = self._stream
+        stream = self._stream()
         sublist, prefix = stream.home.sublist, self._ack
         answers = not stream.config.no_ack
 
@@ -151,7 +165,7 @@ class Publishing:
         stream.when_durable(settle, refuse)
 
     def _refuse(self, message: Message, error: ApiError) -> None:
-        stream = self._stream
+        stream = self._stream()
         reply = message[1]
         if reply and not stream.config.no_ack:
             page = msgspec.json.encode({"error": error.as_dict(), "stream": stream.name, "seq": 0})
@@ -178,12 +192,12 @@ class Publishing:
         self._stream.when_durable(send, lambda text: self._refuse_unstored(message, text))
 
     def _send(self, subject: bytes, header: bytes | None, payload: bytes) -> None:
-        publish = self._stream.home.publish
+        publish = self._stream().home.publish
 
         def send() -> None:
             publish(subject, None, header, payload)
 
-        self._stream.when_durable(send)
+        self._stream().when_durable(send)
 
     # One by one.
 
@@ -200,7 +214,7 @@ class Publishing:
     def store_mirrored(self, seq: int, message: Message, time_ns: int) -> None:
         """Store a message as another stream has it. Raises ApiError."""
         subject, _, header, payload = message
-        stream = self._stream
+        stream = self._stream()
         store = stream.store
         self._check_size(subject, header, payload)
         ttl_s = 0
@@ -220,7 +234,7 @@ class Publishing:
         stream.last_msg_id = self.id_of(header)
 
     def _consider(self, message: Message, *, sourced: bool = False) -> None:
-        stream = self._stream
+        stream = self._stream()
         config, store = stream.config, stream.store
         subject, _, header, payload = message
         if self._transform is not None:
@@ -268,13 +282,13 @@ class Publishing:
         self._acknowledge([message], 0, 1, seq)
 
     def _is_wanted(self, subject: bytes) -> bool:
-        stream = self._stream
+        stream = self._stream()
         return any(consumer.wants(subject) for consumer in stream.consumers.values()) or any(
             reader.wants(subject) for reader in stream.inflow_readers
         )
 
     def _check_expectations(self, subject: bytes, ours: dict[bytes, bytes]) -> None:
-        stream = self._stream
+        stream = self._stream()
         store = stream.store
         wanted = ours.get(headers.EXPECTED_STREAM)
         if wanted and wanted != stream.name.encode():
@@ -295,9 +309,9 @@ class Publishing:
 
     def _last_of(self, subject: bytes) -> int:
         if b"*" in subject or b">" in subject:
-            last = self._stream.store.last_match([subject])
+            last = self._stream().store.last_match([subject])
             return last[0] if last is not None else 0
-        return self._stream.store.last_seq_of(subject)
+        return self._stream().store.last_seq_of(subject)
 
     def _has_ttl(self, ours: dict[bytes, bytes]) -> bool:
         value = ours.get(headers.TTL)
@@ -312,7 +326,7 @@ class Publishing:
         rollup = ours.get(headers.ROLLUP)
         if not rollup:
             return b""
-        config = self._stream.config
+        config = self._stream().config
         if not config.allow_rollup_hdrs or config.deny_purge:
             if sourced:
                 return b""
@@ -323,7 +337,7 @@ class Publishing:
         return rollup
 
     def _check_size(self, subject: bytes, header: bytes | None, payload: bytes) -> None:
-        stream = self._stream
+        stream = self._stream()
         home, storage, most = stream.home, stream.config.storage, stream.config.max_msg_size
         header_size = len(header) if header is not None else 0
         if 0 <= most < header_size + len(payload):
@@ -340,7 +354,7 @@ class Publishing:
 
     def _skip(self, message: Message, msg_id: bytes, now: int) -> None:
         """Nobody is interested: the message gets its sequence and goes."""
-        stream = self._stream
+        stream = self._stream()
         seq = stream.store.last_seq + 1
         stream.store.skip(seq)
         stream.last_msg_id = msg_id
@@ -350,7 +364,7 @@ class Publishing:
 
     def _ttl_of(self, header: bytes) -> tuple[int, bytes]:
         """Seconds to live (0 for none, NEVER), and the header, which says more where markers last longer."""
-        config = self._stream.config
+        config = self._stream().config
         value = headers.value_of(header, headers.TTL)
         if not value or not config.allow_msg_ttl:
             return 0, header
@@ -363,7 +377,7 @@ class Publishing:
 
     def _store(self, message: Message, now: int, ttl_s: int) -> int:
         """Store one message; returns its sequence. Raises ApiError."""
-        stream = self._stream
+        stream = self._stream()
         store = stream.store
         if ttl_s:
             expires_ns = 0 if ttl_s == NEVER else now + ttl_s * SECOND_NS
@@ -382,7 +396,7 @@ class Publishing:
 
     def store_marker(self, subject: bytes, reason: bytes) -> None:
         """Leave a message that says why there is none any more."""
-        stream = self._stream
+        stream = self._stream()
         ttl_ns = stream.config.subject_delete_marker_ttl
         now = stream.now_ns()
         try:
@@ -395,7 +409,7 @@ class Publishing:
     def _publish_again(
         self, to: bytes, subject: bytes, header: bytes | None, payload: bytes, seq: int, now: int, last: int
     ) -> None:
-        stream = self._stream
+        stream = self._stream()
         lines = b"Nats-Stream: %b\r\nNats-Subject: %b\r\nNats-Sequence: %d\r\nNats-Time-Stamp: %b\r\n" % (
             stream.name.encode(),
             subject,

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from natsd.base.clock import SECOND_NS
+from natsd.base.whole import whole_of
 from natsd.jetstream import headers
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class PushTarget:
 
     def __init__(self, consumer: Consumer) -> None:
         config = consumer.config
-        self._consumer = consumer
+        self._consumer = whole_of(consumer)
         self.subject = config.deliver_subject.encode()
         self.group = config.deliver_group.encode()
         self.active = False
@@ -56,7 +57,7 @@ class PushTarget:
 
     def has_interest(self) -> bool:
         """Whether the subject itself has a subscriber: one without a queue group, or a member of the deliver group."""
-        plain, groups = self._consumer.home.sublist.match(self.subject)
+        plain, groups = self._consumer().home.sublist.match(self.subject)
         if self.group:
             return any(members[0].queue == self.group and members[0].subject == self.subject for members in groups)
         return any(sub.subject == self.subject for sub in plain)
@@ -77,7 +78,7 @@ class PushTarget:
     @property
     def is_congested(self) -> bool:
         """Whether a receiver's socket does not take what was sent already."""
-        plain, groups = self._consumer.home.sublist.match(self.subject)
+        plain, groups = self._consumer().home.sublist.match(self.subject)
         subs = plain + [members[0] for members in groups] if groups else plain
         for sub in subs:
             outbound = sub.outbound
@@ -95,14 +96,15 @@ class PushTarget:
             if self.unanswered - self._asked_bytes >= self.window:
                 self._asked_bytes += size
             return
-        config, pending = self._consumer.config, len(self._consumer.state.pending)
+        consumer = self._consumer()
+        config, pending = consumer.config, len(consumer.state.pending)
         full = config.ack_policy == "flow_control" and 0 < config.max_ack_pending <= pending
         if self.unanswered > self.window // 2 or full:
             self.ask()
 
     def ask(self) -> None:
         """Send a flow control request."""
-        consumer = self._consumer
+        consumer = self._consumer()
         token = bytes(_DIGITS[byte % 62] for byte in consumer.home.chance.take(4))
         self.flow_subject = b"$JS.FC.%b.%b.%b" % (consumer.stream.name.encode(), consumer.name.encode(), token)
         self._asked_bytes = self.unanswered
@@ -124,7 +126,7 @@ class PushTarget:
         self.sent_ns = now_ns
         if self.flow_subject:
             header = headers.with_header(header, b"Nats-Consumer-Stalled", self.flow_subject)
-        self._consumer.home.publish(self.subject, None, header, b"")
+        self._consumer().home.publish(self.subject, None, header, b"")
 
 
 class RateLimit:

@@ -21,6 +21,7 @@ from natsd.base.clock import SECOND_NS
 from natsd.jetstream import headers
 from natsd.jetstream.dates import parse_date
 from natsd.jetstream.errors import ApiError
+from natsd.store.reading import batches
 from natsd.subjects.transform import Transform, covers
 from natsd.subjects.valid import tokens
 
@@ -224,13 +225,13 @@ class Inflow:
         if records:
             self.last_seq, noted = msgspec.json.decode(records[-1], type=tuple[int, int])
             seq = noted + 1
-        while (message := store.next_match(seq, [])) is not None:
-            seq = message[0] + 1
-            mark = headers.value_of(message[2], headers.STREAM_SOURCE) if message[2] else None
-            if mark is not None:
-                words = mark.decode("utf-8", "replace").split(" ")
-                if len(words) >= 4 and " ".join((words[0], words[2], words[3])) == self.name and words[1].isdigit():
-                    self.last_seq = max(self.last_seq, int(words[1]))
+        for messages in batches(store, seq):
+            for message in messages:
+                mark = headers.value_of(message[2], headers.STREAM_SOURCE) if message[2] else None
+                if mark is not None:
+                    words = mark.decode("utf-8", "replace").split(" ")
+                    if len(words) >= 4 and " ".join((words[0], words[2], words[3])) == self.name and words[1].isdigit():
+                        self.last_seq = max(self.last_seq, int(words[1]))
 
     def info(self) -> dict[str, Any]:
         """What answers show."""

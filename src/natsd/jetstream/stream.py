@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-from natsd.jetstream import sourcing
+from natsd.jetstream import slices, sourcing
 from natsd.jetstream.dates import render_date
 from natsd.jetstream.dedupe import Dedupe
 from natsd.jetstream.direct import Direct
@@ -20,6 +20,7 @@ from natsd.jetstream.publishing import Publishing
 from natsd.jetstream.stream_config import StreamConfig, save_config
 from natsd.kernel import Subscription
 from natsd.store.contract import Limits
+from natsd.store.reading import batches
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,6 +68,7 @@ class Stream:
     visible_seq: the highest sequence that is safe; consumers read up to it and no further. created_ns: wall clock.
     inflows: what it is filled from; inflow_readers: what is filled from it.
     last_msg_id: of the last message, empty where it had none. purging: messages go because somebody said so.
+    lowering: how often its limits were set since it was opened.
     """
 
     __slots__ = (
@@ -86,12 +88,14 @@ class Stream:
         "inflows",
         "last_msg_id",
         "last_time_ns",
+        "lowering",
         "name",
         "publishing",
         "purging",
         "store",
         "visible_seq",
         "watching",
+        "__weakref__",
     )
 
     def __init__(self, home: Home, config: StreamConfig, store: StreamStore, created_ns: int) -> None:
@@ -110,6 +114,7 @@ class Stream:
         self.last_time_ns = 0
         self.closed = False
         self.purging = False
+        self.lowering = 0
         self.dedupe = Dedupe(config.duplicate_window)
         self.expiry = Expiry(self)
         self.publishing = Publishing(self)
@@ -170,15 +175,12 @@ class Stream:
             self.last_msg_id = self.publishing.id_of(last[2])
         if window <= 0 or not store.headed:
             return
-        seq = store.seq_at(self.home.clock.wall_ns() - window)
-        while seq <= store.last_seq:
-            message = store.next_match(seq, [])
-            if message is None:
-                return
-            msg_id = self.publishing.id_of(message[2])
-            if msg_id:
-                self.dedupe.note(msg_id, message[0], message[4])
-            seq = message[0] + 1
+        note, id_of = self.dedupe.note, self.publishing.id_of
+        for messages in batches(store, store.seq_at(self.home.clock.wall_ns() - window)):
+            for seq, _, header, _, time_ns in messages:
+                msg_id = id_of(header)
+                if msg_id:
+                    note(msg_id, seq, time_ns)
 
     def _stop(self) -> None:
         self.closed = True
@@ -199,16 +201,19 @@ class Stream:
         self._stop()
         for consumer in list(self.consumers.values()):
             consumer.delete()
-        self.consumers.clear()
+        for known in (self.consumers, self.watching, self.holding):
+            known.clear()
         home.discard_stream(self)
         home.use(self.config.storage, -self.counted_bytes)
         self.counted_bytes = 0
         self.store.on_removed = self.store.on_purged = None
-        home.commits(self.config.storage).store.delete(self.key)
+        home.commits(self.config.storage).store.disown(self.key)
         home.advisories.tell_of_stream(self.name, "delete")
+        slices.let_go(self)
 
-    def update(self, config: StreamConfig) -> None:
-        """Be as `config` says from now on, which stream_check.check_update has let through."""
+    def update(self, config: StreamConfig, on_end: Callable[[], None]) -> None:
+        """Be as `config` says from now on, which stream_check.check_update has let through. on_end: called when what
+        it has no room for is gone."""
         old, self.config = self.config, config
         home = self.home
         home.on_config(old, config)
@@ -221,13 +226,11 @@ class Stream:
             self.dedupe.clear()
         self.publishing.configure()
         self.direct.start()
-        self.store.set_limits(limits_of(config))
-        self.count_bytes()
-        self.expiry.start()
         sourcing.update(self, old)
         for consumer in list(self.consumers.values()):
             consumer.on_config()
         home.advisories.tell_of_stream(self.name, "modify")
+        slices.lower(self, limits_of(config), on_end)
 
     # What is stored.
 
@@ -324,24 +327,16 @@ class Stream:
         else:
             self.holding.pop(consumer, None)
 
-    def remove_consumer(self, name: str) -> None:
-        """Let a consumer go, and with it the messages that only it needed (interest retention)."""
-        consumer = self.consumers.pop(name, None)
-        if consumer is None:
-            return
+    def remove_consumer(self, name: str, on_end: Callable[[], None]) -> None:
+        """Let a consumer go, and with it the messages that only it needed (interest retention); then call `on_end`."""
+        consumer = self.consumers.pop(name)
         self.watching.pop(consumer, None)
         self.holding.pop(consumer, None)
         self._commits.store.delete_consumer(self.key, name)
         if self.config.retention == "interest" and not self.closed:
-            self._drop_what_nobody_needs()
-
-    def _drop_what_nobody_needs(self) -> None:
-        store = self.store
-        seqs, seq = [], store.first_seq
-        while (message := store.next_match(seq, [])) is not None:
-            seqs.append(message[0])
-            seq = message[0] + 1
-        self.drop_unneeded(seqs)
+            slices.drop_unneeded(self, on_end)
+        else:
+            on_end()
 
     def drop_unneeded(self, seqs: list[int]) -> None:
         """Remove those of some messages that no consumer needs; of a work queue, all of them."""

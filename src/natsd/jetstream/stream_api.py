@@ -89,8 +89,15 @@ def update(request: ApiRequest) -> dict[str, Any] | None:
     config = check_update(stream.config, checked, home, pedantic=body.pedantic)
     stamp_level(config)
     stream.check_store()
-    stream.update(config)
-    return _when_durable(request, stream, stream.info())
+
+    def answer() -> None:
+        if stream.closed:
+            request.refuse(ApiError("STREAM_NOT_FOUND"))
+        else:
+            _when_durable(request, stream, stream.info())
+
+    stream.update(config, answer)
+    return None
 
 
 def delete(request: ApiRequest) -> dict[str, Any] | None:

@@ -1,69 +1,73 @@
-"""Which stream of an account listens to what: found by the first two tokens, so that many streams cost little."""
+"""Which stream of an account listens to what: a tree of tokens, so that many streams cost little, however they begin."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from natsd.subjects.match import collide
-from natsd.subjects.valid import has_wildcard
+from natsd.subjects.valid import ANY_REST, ANY_TOKEN, tokens
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
-    Key = tuple[bytes, bytes] | None
+END = b""
+"""Where a place has the name of a stream whose subject ends there: no token of a subject is empty."""
 
 
 class SubjectIndex:
     """Subjects with the name of the stream that has them."""
 
-    __slots__ = ("_anywhere", "_by_start")
+    __slots__ = ("_root",)
 
     def __init__(self) -> None:
-        self._by_start: dict[tuple[bytes, bytes], dict[bytes, str]] = {}
-        self._anywhere: dict[bytes, str] = {}
+        self._root: dict[bytes, Any] = {}
 
     def add(self, stream: str, subjects: Iterable[str]) -> None:
         for subject in subjects:
-            pattern = subject.encode()
-            self._table(pattern)[pattern] = stream
+            place = self._root
+            for token in tokens(subject.encode()):
+                place = place.setdefault(token, {})
+            place[END] = stream
 
     def remove(self, subjects: Iterable[str]) -> None:
         for subject in subjects:
-            pattern = subject.encode()
-            key = _key(pattern)
-            table = self._table(pattern)
-            table.pop(pattern, None)
-            if key is not None and not table:
-                del self._by_start[key]
+            place, way = self._root, []
+            for token in tokens(subject.encode()):
+                if token not in place:
+                    break
+                way.append((place, token))
+                place = place[token]
+            else:
+                place.pop(END, None)
+            while way and not place:
+                place, token = way.pop()
+                del place[token]
 
     def meets(self, subject: str, *, but: str = "") -> str:
         """A stream, other than `but`, with a subject that collides; empty for none."""
-        pattern = subject.encode()
-        key = _key(pattern)
-        tables: list[dict[bytes, str]] = [self._anywhere]
-        if key is None:
-            tables += self._by_start.values()
-        elif key in self._by_start:
-            tables.append(self._by_start[key])
-        for table in tables:
-            for other, stream in table.items():
-                if stream != but and collide(pattern, other):
-                    return stream
-        return ""
+        return next((stream for stream in self._collide(subject) if stream != but), "")
 
     def matching(self, subject: str) -> set[str]:
         """Every stream with a subject that collides."""
-        pattern = subject.encode()
-        tables = [self._anywhere, *self._by_start.values()]
-        return {stream for table in tables for other, stream in table.items() if collide(pattern, other)}
+        return set(self._collide(subject))
 
-    def _table(self, pattern: bytes) -> dict[bytes, str]:
-        key = _key(pattern)
-        return self._anywhere if key is None else self._by_start.setdefault(key, {})
-
-
-def _key(pattern: bytes) -> Key:
-    """The first two tokens; a subject of one token has an empty second one. None where there is a wildcard in them."""
-    first, _, rest = pattern.partition(b".")
-    second = rest.partition(b".")[0]
-    return None if has_wildcard(first) or (second and has_wildcard(second)) else (first, second)
+    def _collide(self, subject: str) -> Iterator[str]:
+        wanted = tokens(subject.encode())
+        places = [(self._root, 0)]
+        while places:
+            place, at = places.pop()
+            token = wanted[at] if at < len(wanted) else END
+            if token == ANY_REST or at > len(wanted):
+                # Whatever lies behind it, but for what ends here.
+                places += [(kid, len(wanted) + 1) for key, kid in place.items() if key != END]
+                if at > len(wanted) and END in place:
+                    yield place[END]
+            elif at == len(wanted):
+                if END in place:
+                    yield place[END]
+            else:
+                if ANY_REST in place:
+                    yield place[ANY_REST][END]
+                if token == ANY_TOKEN:
+                    places += [(kid, at + 1) for key, kid in place.items() if key not in (END, ANY_REST)]
+                else:
+                    places += [(place[key], at + 1) for key in (token, ANY_TOKEN) if key and key in place]

@@ -92,6 +92,7 @@ class Storage:
             limits=limits,
             workers=self._processes,
         )
+        self.jetstream.turns.make_backlog = Backlog
         trouble = self._follow()
         if trouble:
             self.jetstream.close()

@@ -24,5 +24,5 @@ cdef class Index(Ledger):
     cdef void foresee(self, list batch, Py_ssize_t at) noexcept
     cdef bint refuses(self, bytes subject, uint32_t length) noexcept
     cdef int evict(self) except -1
-    cdef int64_t expire_by_age(self, int64_t wall_ns) except? 0
+    cdef int64_t expire_by_age(self, int64_t wall_ns, Py_ssize_t most) except? 0
     cdef list all_of(self, Patterns patterns)

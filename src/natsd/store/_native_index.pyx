@@ -30,7 +30,7 @@ cdef extern from "Python.h":
 cdef enum:
     AHEAD = 16  # messages that are looked at together before they are stored
     MANY_SUBJECTS = 512  # from here on their rows are not at hand
-    EXPIRED_AT_ONCE = 65536  # messages that one call of expire removes
+    ROWS_A_MESSAGE = 64  # looked at in the time that a message takes
 
 cdef int BY_MSGS = REFUSED_MSGS
 cdef int BY_BYTES = REFUSED_BYTES
@@ -352,7 +352,7 @@ cdef class Index(Ledger):
             self.on_purged(self.first)
         return removed
 
-    def expire(self, int64_t wall_ns):
+    def expire(self, int64_t wall_ns, Py_ssize_t most=4096):
         cdef int64_t due = 0, aged
         cdef uint64_t seq
         cdef Entry* entry
@@ -361,19 +361,19 @@ cdef class Index(Ledger):
             seq = self.deadlines.items[0].seq
             entry = entry_of(&self.pages, seq)
             if entry != NULL:
-                if self.deadlines.items[0].time_ns > wall_ns or PyList_GET_SIZE(self.expired) >= EXPIRED_AT_ONCE:
+                if self.deadlines.items[0].time_ns > wall_ns or PyList_GET_SIZE(self.expired) >= most:
                     due = max(self.deadlines.items[0].time_ns, wall_ns)
                     break
                 self.expired.append((seq, <bytes> self.subject_rows.rows[entry.subject].name, True))
                 self.cut(seq)
             deadlines_drop(&self.deadlines)
         if self.max_age_ns > 0:
-            aged = self.expire_by_age(wall_ns)
+            aged = self.expire_by_age(wall_ns, most)
             due = min(due, aged) if due and aged else due or aged
         self.tell()
         return due
 
-    cdef int64_t expire_by_age(self, int64_t wall_ns) except? 0:
+    cdef int64_t expire_by_age(self, int64_t wall_ns, Py_ssize_t most) except? 0:
         cdef Place place
         cdef Entry* entry
         cdef int64_t when
@@ -386,11 +386,34 @@ cdef class Index(Ledger):
                 return 0
             self.ageless = place.seq
             when = self.time_of(place.seq) + self.max_age_ns
-            if when > wall_ns or PyList_GET_SIZE(self.expired) >= EXPIRED_AT_ONCE:
+            if when > wall_ns or PyList_GET_SIZE(self.expired) >= most:
                 return max(when, wall_ns)
             self.expired.append((place.seq, <bytes> self.subject_rows.rows[entry.subject].name, False))
             self.cut(place.seq)
             self.ageless = place.seq + 1
+
+    def crowded(self, uint64_t per_subject, uint32_t at, Py_ssize_t most):
+        cdef list found = []
+        cdef uint32_t rows = self.subject_rows.nrows, last = rows
+        cdef Row* row
+        cdef uint64_t seq, too_many
+        at = at - 1 if at else 0
+        if rows - at > <uint32_t> most * ROWS_A_MESSAGE and at < rows:
+            last = at + <uint32_t> most * ROWS_A_MESSAGE
+        while at < last:
+            row = &self.subject_rows.rows[at]
+            if row.name != NULL and row.count > per_subject:
+                too_many = row.count - per_subject
+                seq = row.first
+                while too_many and PyList_GET_SIZE(found) < most:
+                    found.append(seq)
+                    seq = self.ahead_of(seq, entry_of(&self.pages, seq))
+                    too_many -= 1
+                if too_many:
+                    break
+            at += 1
+        found.sort()
+        return found, at + 1 if at < rows else 0
 
     def deleted(self, Py_ssize_t most=0):
         cdef list found = []

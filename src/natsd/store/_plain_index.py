@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from heapq import heapify, heappop, heappush
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from natsd.store._plain_cursor import Cursor
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from natsd.store.contract import Message, Published
 
 TOLD_AT_ONCE = 65536  # removed sequences in one call of on_removed
-EXPIRED_AT_ONCE = 65536  # messages that one call of expire removes
 
 
 class Subject:
@@ -332,37 +332,50 @@ class Index:
             self.on_purged(self.first_seq)
         return removed
 
-    def expire(self, wall_ns: int) -> int:
+    def expire(self, wall_ns: int, most: int = 4096) -> int:
         self.expired = []
         due = 0
         while self._deadlines:
             when, seq = self._deadlines[0]
             entry = self._entries.get(seq)
             if entry is not None:
-                if when > wall_ns or len(self.expired) >= EXPIRED_AT_ONCE:
+                if when > wall_ns or len(self.expired) >= most:
                     due = max(when, wall_ns)
                     break
                 self.expired.append((seq, entry.subject.name, True))
                 self._remove(seq)
             heappop(self._deadlines)
         if self._limits.max_age_ns > 0:
-            aged = self._expire_by_age(wall_ns)
+            aged = self._expire_by_age(wall_ns, most)
             due = min(due, aged) if due and aged else due or aged
         self._tell()
         return due
 
-    def _expire_by_age(self, wall_ns: int) -> int:
+    def _expire_by_age(self, wall_ns: int, most: int) -> int:
         for seq, entry in self._walk(self._ageless, self._last):
             if entry.lasting:
                 self._ageless = seq + 1
                 continue
             when = self._time(seq) + self._limits.max_age_ns
-            if when > wall_ns or len(self.expired) >= EXPIRED_AT_ONCE:
+            if when > wall_ns or len(self.expired) >= most:
                 return max(when, wall_ns)
             self.expired.append((seq, entry.subject.name, False))
             self._remove(seq)
             self._ageless = seq + 1
         return 0
+
+    def crowded(self, per_subject: int, at: int, most: int) -> tuple[list[int], int]:
+        found: list[int] = []
+        at = max(at - 1, 0)
+        for subject in islice(self._subjects.values(), at, None):
+            seq = subject.first
+            for _ in range(subject.count - per_subject):
+                if len(found) >= most:
+                    return sorted(found), at + 1
+                found.append(seq)
+                seq = self._entries[seq].following
+            at += 1
+        return sorted(found), 0
 
     def deleted(self, most: int = 0) -> list[int]:
         found: list[int] = []

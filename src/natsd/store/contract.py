@@ -186,13 +186,18 @@ class StreamStore(Protocol):
         how many went. Without filters and keep, an `upto` beyond the last sequence becomes the next one."""
         ...
 
-    def expire(self, wall_ns: int) -> int:
+    def expire(self, wall_ns: int, most: int = 4096) -> int:
         """Remove what max_age and per-message expiry say; returns when to be called again (wall clock), 0 for never.
-        `expired` holds the (seq, subject, by_ttl) of what went in this call, for delete markers. One call does a
-        bounded number; where more is due it returns `wall_ns`."""
+        `expired` holds the (seq, subject, by_ttl) of what went in this call, for delete markers. One call removes
+        about `most` messages; where more is due it returns `wall_ns`."""
         ...
 
     expired: list[tuple[int, bytes, bool]]
+
+    def crowded(self, per_subject: int, at: int, most: int) -> tuple[list[int], int]:
+        """What there is beyond so many messages of one subject: the sequences of the oldest, `most` of them at most,
+        ascending. at: 0 to begin. Remove them, then ask again with what comes beside them until that is 0."""
+        ...
 
     def deleted(self, most: int = 0) -> list[int]:
         """The holes between first and last, ascending; `most` of them at most (0: all)."""
@@ -240,6 +245,11 @@ class Store(Protocol):
     def configure(self, key: str, config: bytes) -> None: ...
 
     def delete(self, key: str) -> None: ...
+
+    def disown(self, key: str) -> None:
+        """As delete, but for the messages: whoever has the stream lets go of them, by purges, which are not recorded
+        any more. Until then they take up what they take up."""
+        ...
 
     def streams(self) -> dict[str, tuple[bytes, StreamStore]]:
         """What was found at opening: configuration and messages by key. Limits are not set yet."""

@@ -139,11 +139,11 @@ class FileStream(FileIndex):
         finally:
             self.quiet = quiet
 
-    def expire(self, wall_ns: int) -> int:
+    def expire(self, wall_ns: int, most: int = 4096) -> int:
         # Whoever is told of a removal may append: that it happened is in the log before.
         tell, self.on_removed = self.on_removed, None
         try:
-            due = super().expire(wall_ns)
+            due = super().expire(wall_ns, most)
         finally:
             self.on_removed = tell
         gone = sorted(seq for seq, _, _ in self.expired)
@@ -373,14 +373,22 @@ class FileStore:
 
     def delete(self, key: str) -> None:
         stream = self._known(key)
+        self.disown(key)
+        stream.purge()
+
+    def disown(self, key: str) -> None:
+        stream = self._known(key)
         stream.write(STREAM_DELETED)
-        self.dismiss(stream)
+        self._forget(stream)
 
     def dismiss(self, stream: FileStream) -> None:
         """Forget a stream and let its bytes go."""
+        self._forget(stream)
+        stream.purge()
+
+    def _forget(self, stream: FileStream) -> None:
         stream.on_removed = stream.on_purged = None
         stream.quiet = True
-        stream.purge()
         self._streams.pop(stream.key, None)
         self.by_number.pop(stream.number, None)
 

@@ -71,6 +71,9 @@ class MemoryStore:
         self._configs[key] = config
 
     def delete(self, key: str) -> None:
+        self.disown(key)
+
+    def disown(self, key: str) -> None:
         self._known(key).close()
         del self._streams[key], self._configs[key], self._consumers[key]
 

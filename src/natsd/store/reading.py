@@ -9,7 +9,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from natsd.store.contract import Head, Message, StreamStore
 
@@ -18,6 +18,18 @@ STEPS = 4096
 FETCHED = 16
 """Messages that are fetched between two looks at the clock."""
 MOST_KNOWN = 65536
+BATCH = 1024
+BATCH_BYTES = 1 << 20
+
+
+def batches(stream: StreamStore, seq: int) -> Iterator[list[Message]]:
+    """All messages from a sequence on, many at once. Raises StoreError."""
+    cursor = stream.cursor([], seq)
+    try:
+        while messages := cursor.take(BATCH, BATCH_BYTES):
+            yield messages
+    finally:
+        cursor.close()
 
 
 class Reading:
