@@ -16,7 +16,7 @@ from natsd.jetstream.consumer_state import ConsumerState
 if TYPE_CHECKING:
     from natsd.store.contract import Message
 
-BATCH_BYTES = 256 * 1024
+BATCH_BYTES = 64 * 1024
 MOST_DOCUMENT = 16 << 20
 """The longest configuration or state of a consumer."""
 MOST_SEQ = 1 << 63

@@ -42,13 +42,14 @@ if TYPE_CHECKING:
     Delivered = tuple[bytes, bytes | None, bytes | None, bytes]
 
 STALLED_NS = 5 * SECOND_NS
-TURN_BYTES = 512 * 1024
+TURN_BYTES = 64 * 1024
 DISK_BYTES = 16 << 20
 MOST_AHEAD = 32 << 20
 """So many bytes a client may send that were not answered."""
 PART_COST = 4096
 """What a part costs at least, in bytes of a turn."""
 MOST_AT_ONCE = 1000
+MOST_KNOWN = 1 << 14
 HUNGRY = -1
 
 
@@ -62,6 +63,7 @@ class Restore:
         self._reader: backup.Reader | None = None
         self._stream: Stream | None = None
         self._last_seq = 0
+        self._subjects: set[bytes] = set()  # some that were looked at and are valid
         self._consumers: set[str] = set()
         self._ended = False  # the end of the backup was seen
         self._chunks: deque[tuple[bytes | None, bytes]] = deque()
@@ -241,11 +243,17 @@ class Restore:
         now = self._home.clock.wall_ns()
         expires = stream.config.allow_msg_ttl
         last = stream.store.last_seq
-        put = stream.publishing.store_mirrored
+        put, known = stream.publishing.store_mirrored, self._subjects
         size = 0
         for seq, subject, header, payload, time_ns in messages:
-            if seq <= last or not is_valid_literal(subject):
-                raise BackupError(f"message {seq} is out of order or has no valid subject")
+            if seq <= last:
+                raise BackupError(f"message {seq} is out of order")
+            if subject not in known:
+                if not is_valid_literal(subject):
+                    raise BackupError(f"message {seq} has no valid subject")
+                if len(known) >= MOST_KNOWN:
+                    known.clear()
+                known.add(subject)
             last = seq
             size += len(subject) + len(payload)
             if header is not None:

@@ -12,7 +12,7 @@ import msgspec
 
 from natsd.base.clock import SECOND_NS
 from natsd.jetstream import archive, headers
-from natsd.jetstream.backup import BATCH_BYTES, progress_of
+from natsd.jetstream.backup import progress_of
 from natsd.jetstream.consumer_create import Saved
 from natsd.jetstream.consumer_state import ConsumerState
 from natsd.jetstream.dates import render_date
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     Delivered = tuple[bytes, bytes | None, bytes | None, bytes]
 
 CHUNK_BYTES = 128 * 1024
+BLOCK_BYTES = 256 * 1024
 WINDOW_BYTES = 8 << 20
 LEAST_CHUNK, MOST_CHUNK = 1024, 1 << 20
 LEAST_WINDOW, MOST_WINDOW = 1024, 32 << 20
@@ -77,7 +78,7 @@ class Snapshot:
             self._timer = home.timers.schedule(LOOK_NS, lambda: self._look(left_ns - LOOK_NS))
 
     def _make_entries(self) -> Iterator[bytes]:
-        """The archive in pieces of about BATCH_BYTES."""
+        """The archive in pieces of about BLOCK_BYTES."""
         stream, now = self._stream, self._began_ns
         first, last = stream.store.state.first_seq, stream.visible_seq
         saved = {}
@@ -92,7 +93,7 @@ class Snapshot:
             entry = archive.render_message(message)
             batch.append(entry)
             size += len(entry)
-            if size >= BATCH_BYTES:
+            if size >= BLOCK_BYTES:
                 yield b"".join(batch)
                 batch, size = [], 0
         yield b"".join([*batch, archive.END])

@@ -230,14 +230,15 @@ class Reader:
         self._block = None
         if block.last_seq and block.last_seq <= self._last_seq:
             raise BackupError(f"block {self._last_block} is out of order")
-        self._last_seq = max(self._last_seq, block.last_seq)
+        before = self._last_seq
+        self._last_seq = max(before, block.last_seq)
         self._tombstone = max(self._tombstone, block.tombstone)
         self._last_hash = block.last_hash or self._last_hash
         known, self._known = self._known, None
         if known is None or known.number != self._last_block:
             return
         self._last_seq = max(self._last_seq, known.last_seq)
-        self._parts.append(iter([Gone([(0, known.first_seq - 1)])]))
+        self._parts.append(iter([Gone([(before + 1, known.first_seq - 1)])]))
         self._parts.append(sets_as_gone(known.removed))
 
     def _end_index(self, index: Index) -> None:
@@ -282,7 +283,7 @@ class Reader:
 def _decode_meta(document: bytes) -> Meta:
     try:
         return msgspec.json.decode(document, type=Meta)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BackupError(f"a configuration in it has no sense: {error}") from None
 
 
