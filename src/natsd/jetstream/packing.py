@@ -10,7 +10,7 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING
 
-from natsd.store import block_checksum, unpack_block
+from natsd.store import Unpacking
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -41,11 +41,12 @@ def pack(data: bytes) -> bytes:
 class Unpacker:
     """Takes a packed stream in pieces, gives it block by block: so that one turn never unpacks more than one."""
 
-    __slots__ = ("_data", "_left_out", "_started")
+    __slots__ = ("_data", "_left_out", "_started", "_unpacking")
 
     def __init__(self) -> None:
         self._data = bytearray()
         self._started = False
+        self._unpacking: Unpacking | None = None
         self._left_out = 0  # bytes of a chunk without meaning that are still to come
 
     def feed(self, data: bytes) -> None:
@@ -55,10 +56,26 @@ class Unpacker:
     @property
     def is_empty(self) -> bool:
         """Whether it stands between two chunks."""
-        return not self._data and not self._left_out
+        return not self._data and not self._left_out and self._unpacking is None
 
     def take(self) -> bytes | None:
-        """The next block, None when the rest of it is still to come. Raises PackingError."""
+        """The next block, None when the rest of it is still to come, nothing when it takes a turn more. Raises
+        PackingError."""
+        if self._unpacking is None:
+            self._unpacking = self._next()
+            if self._unpacking is None:
+                return None
+        try:
+            block = self._unpacking.run()
+        except ValueError as error:
+            raise PackingError(f"a block of it is damaged: {error}") from None
+        if block is None:
+            return b""
+        self._unpacking = None
+        return block
+
+    def _next(self) -> Unpacking | None:
+        """Begin with the next block, where all of it is there."""
         data = self._data
         if not self._started:
             if len(data) < len(MAGICS[0]):
@@ -91,18 +108,6 @@ class Unpacker:
                 del data[:end]
                 continue
             del data[:end]
-            return _unpack(kind, body)
-
-
-def _unpack(kind: int, body: bytes) -> bytes:
-    if kind not in (PACKED, AS_IT_IS) or len(body) < CHECK_BYTES:
-        raise PackingError("a block of it is damaged: its kind or length cannot be")
-    block = body[CHECK_BYTES:]
-    if kind == PACKED:
-        try:
-            block = unpack_block(block)
-        except ValueError as error:
-            raise PackingError(f"a block of it is damaged: {error}") from None
-    if block_checksum(block) != int.from_bytes(body[:CHECK_BYTES], "little"):
-        raise PackingError("a block of it is damaged: its checksum does not match")
-    return block
+            if kind not in (PACKED, AS_IT_IS) or len(body) < CHECK_BYTES:
+                raise PackingError("a block of it is damaged: its kind or length cannot be")
+            return Unpacking(body, kind == PACKED)

@@ -191,6 +191,9 @@ class Restore:
             if block is None:
                 yield HUNGRY
                 continue
+            if not block:
+                yield TURN_BYTES
+                continue
             reader = self._reader
             if reader is None:
                 reader = self._reader = archive.Reader() if block.startswith(archive.MAGIC) else tarball.Reader()

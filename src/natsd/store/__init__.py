@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from natsd.store._plain_index import Index
     from natsd.store._plain_log import Log
     from natsd.store._plain_memory import MemoryIndex
-    from natsd.store._plain_s2 import block_checksum, unpack_block
+    from natsd.store._plain_s2 import Unpacking, block_checksum
 
     FORM: str
 else:
@@ -41,7 +41,7 @@ _HOMES = {
     "restore_run": "file",
     "survey": "file",
     "Log": "log",
-    "unpack_block": "s2",
+    "Unpacking": "s2",
     "block_checksum": "s2",
     "highway": "highway",
 }
@@ -65,11 +65,11 @@ __all__ = [
     "Log",
     "MemoryIndex",
     "Runs",
+    "Unpacking",
     "block_checksum",
     "highway",
     "relocate_run",
     "replay_run",
     "restore_run",
     "survey",
-    "unpack_block",
 ]

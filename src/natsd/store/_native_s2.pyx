@@ -6,6 +6,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 MOST_BYTES = 4 << 20
+CHECK_BYTES = 4
 cdef uint32_t tables[8][256]
 cdef int64_t repeats[3]
 repeats[:] = [4, 256, 65536]
@@ -90,8 +91,7 @@ cdef int fill(const uint8_t* block, int64_t at, int64_t end, uint8_t* out, int64
     return 0 if have == size else 4
 
 
-def unpack_block(bytes block not None):
-    """What a block stands for. Raises ValueError where it is none."""
+cdef bytes unpack(bytes block):
     cdef const uint8_t* data = <const uint8_t*> PyBytes_AS_STRING(block)
     cdef int64_t end = len(block), size = 0, at = 0
     cdef int wrong
@@ -117,6 +117,26 @@ def unpack_block(bytes block not None):
     if wrong:
         raise ValueError("it is shorter than it should be")
     return out
+
+
+cdef class Unpacking:
+    """Unpacks the body of a chunk in one turn."""
+
+    cdef bytes _body
+    cdef bint _packed
+
+    def __init__(self, bytes body not None, bint packed):
+        self._body = body
+        self._packed = packed
+
+    def run(self):
+        """What the chunk stands for. Raises ValueError where it is none."""
+        block = self._body[CHECK_BYTES:]
+        if self._packed:
+            block = unpack(block)
+        if block_checksum(block) != int.from_bytes(self._body[:CHECK_BYTES], "little"):
+            raise ValueError("its checksum does not match")
+        return block
 
 
 def block_checksum(bytes data not None):

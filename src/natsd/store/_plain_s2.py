@@ -16,70 +16,107 @@ from array import array
 MOST_BYTES = 4 << 20
 """The longest block there may be when it is unpacked."""
 REPEATS = (4, 256, 65536)
+CHECK_BYTES = 4
+TURN_ELEMENTS, TURN_BYTES = 20_000, 64 * 1024
+"""So many are unpacked and checked in one turn."""
 
 
-def unpack_block(block: bytes) -> bytes:
-    """What a block stands for. Raises ValueError where it is none; memory is bounded by MOST_BYTES."""
-    try:
-        return _unpack(block)
-    except IndexError:
-        raise ValueError("it ends within an element") from None
+class Unpacking:
+    """Unpacks the body of a chunk: a checksum, and a block or, where it is not `packed`, what it stands for.
 
+    Memory is bounded by MOST_BYTES.
+    """
 
-def _unpack(block: bytes) -> bytes:
-    size, at = _size_of(block)
-    out = bytearray()
-    offset = 0
-    end = len(block)
-    while at < end:
-        tag = block[at]
-        at += 1
-        kind = tag & 3
-        length = tag >> 2
-        if kind == 0:
-            if length >= 60:
-                width = length - 59
-                if at + width > end:
-                    raise IndexError
-                length = int.from_bytes(block[at : at + width], "little")
-                at += width
-            length += 1
-            if length > end - at or len(out) + length > size:
-                raise ValueError("a literal is longer than there is room for")
-            out += block[at : at + length]
-            at += length
-            continue
-        if kind == 1:
-            length &= 7
-            near = (tag & 0xE0) << 3 | block[at]
+    __slots__ = ("_at", "_block", "_checked", "_crc", "_offset", "_out", "_packed", "_size", "_wanted")
+
+    def __init__(self, body: bytes, packed: bool) -> None:
+        self._wanted = int.from_bytes(body[:CHECK_BYTES], "little")
+        self._block = body[CHECK_BYTES:]
+        self._packed = packed
+        self._size = -1
+        self._at = self._offset = 0
+        self._out = bytearray()
+        self._checked = 0
+        self._crc = 0xFFFFFFFF
+
+    def run(self) -> bytes | None:
+        """Work for a turn: what the chunk stands for, None while there is more to do. Raises ValueError where it is
+        none."""
+        if self._packed:
+            try:
+                self._unpack()
+            except IndexError:
+                raise ValueError("it ends within an element") from None
+            return None
+        end = min(self._checked + TURN_BYTES, len(self._block))
+        self._crc = _crc(self._crc, self._block[self._checked : end])
+        self._checked = end
+        if end < len(self._block):
+            return None
+        if _masked(self._crc) != self._wanted:
+            raise ValueError("its checksum does not match")
+        return self._block
+
+    def _unpack(self) -> None:
+        block = self._block
+        if self._size < 0:
+            self._size, self._at = _size_of(block)
+        out, size, at, offset = self._out, self._size, self._at, self._offset
+        end = len(block)
+        for _ in range(TURN_ELEMENTS):
+            if at >= end:
+                break
+            tag = block[at]
             at += 1
-            if near:
-                offset = near
-            elif length >= 5:
-                width = length - 4
+            kind = tag & 3
+            length = tag >> 2
+            if kind == 0:
+                if length >= 60:
+                    width = length - 59
+                    if at + width > end:
+                        raise IndexError
+                    length = int.from_bytes(block[at : at + width], "little")
+                    at += width
+                length += 1
+                if length > end - at or len(out) + length > size:
+                    raise ValueError("a literal is longer than there is room for")
+                out += block[at : at + length]
+                at += length
+                continue
+            if kind == 1:
+                length &= 7
+                near = (tag & 0xE0) << 3 | block[at]
+                at += 1
+                if near:
+                    offset = near
+                elif length >= 5:
+                    width = length - 4
+                    if at + width > end:
+                        raise IndexError
+                    length = int.from_bytes(block[at : at + width], "little") + REPEATS[length - 5]
+                    at += width
+                length += 4
+            else:
+                width = 2 if kind == 2 else 4
                 if at + width > end:
                     raise IndexError
-                length = int.from_bytes(block[at : at + width], "little") + REPEATS[length - 5]
+                offset = int.from_bytes(block[at : at + width], "little")
                 at += width
-            length += 4
-        else:
-            width = 2 if kind == 2 else 4
-            if at + width > end:
-                raise IndexError
-            offset = int.from_bytes(block[at : at + width], "little")
-            at += width
-            length += 1
-        have = len(out)
-        if not 0 < offset <= have or have + length > size:
-            raise ValueError("a copy reaches outside")
-        start = have - offset
-        if offset >= length:
-            out += out[start : start + length]
-        else:
-            out += (out[start:] * (length // offset + 1))[:length]
-    if len(out) != size:
-        raise ValueError(f"it is {len(out)} bytes and should be {size}")
-    return bytes(out)
+                length += 1
+            have = len(out)
+            if not 0 < offset <= have or have + length > size:
+                raise ValueError("a copy reaches outside")
+            start = have - offset
+            if offset >= length:
+                out += out[start : start + length]
+            else:
+                out += (out[start:] * (length // offset + 1))[:length]
+        self._at, self._offset = at, offset
+        if at < end:
+            return
+        if len(out) != size:
+            raise ValueError("it is shorter than it should be")
+        self._block, self._packed = bytes(out), False
 
 
 def _size_of(block: bytes) -> tuple[int, int]:
@@ -106,11 +143,18 @@ def _table() -> array[int]:
 TABLE = _table()
 
 
-def block_checksum(data: bytes) -> int:
-    """CRC-32C, masked as the frames have it."""
-    crc = 0xFFFFFFFF
+def _crc(crc: int, data: bytes) -> int:
     table = TABLE
     for byte in data:
         crc = table[(crc ^ byte) & 255] ^ crc >> 8
+    return crc
+
+
+def _masked(crc: int) -> int:
     crc ^= 0xFFFFFFFF
     return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
+
+
+def block_checksum(data: bytes) -> int:
+    """CRC-32C, masked as the frames have it."""
+    return _masked(_crc(0xFFFFFFFF, data))
