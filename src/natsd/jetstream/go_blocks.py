@@ -25,6 +25,7 @@ RECORD = struct.Struct("<IQqH")
 HASH_BYTES = 8
 LEAST_BYTES = RECORD.size + HASH_BYTES
 MOST_BYTES = 32 << 20
+MOST_RECORDS = 64
 HEADED = 1 << 31
 ERASED, TOMBSTONE = 1 << 63, 1 << 62
 
@@ -58,7 +59,8 @@ class Block:
         data = self._data
         messages: list[Message] = []
         at = 0
-        while at < BATCH_BYTES and len(data) - at >= RECORD.size:
+        records = 0
+        while records < MOST_RECORDS and at < BATCH_BYTES and len(data) - at >= RECORD.size:
             length, seq, time_ns, subject_bytes = RECORD.unpack_from(data, at)
             headed = length & HEADED
             length &= HEADED - 1
@@ -70,8 +72,9 @@ class Block:
             if message is not None:
                 messages.append(message)
             at += length
+            records += 1
         del data[:at]
-        if messages or at < BATCH_BYTES and not self._gone:
+        if messages or (not records and not self._gone):
             return messages or None
         gone, self._gone = self._gone, []
         return Gone(gone)

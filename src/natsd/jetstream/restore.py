@@ -4,8 +4,9 @@
    one that is found so at the start of a server is thrown away.
 2. The configuration is that of the request; the messages keep their sequences and times.
 3. Every chunk is answered by an empty message, the empty chunk at the end by what STREAM.CREATE answers.
-4. A chunk may stand for a thousand times its size. So the work goes in turns of TURN_BYTES, waits for the disk after
-   DISK_BYTES, and ends where a limit of the account or the server is passed.
+4. A chunk may stand for a thousand times its size. So the work goes in turns of TURN_BYTES or TURN_NS, waits for the
+   disk after DISK_BYTES, and ends where a limit of the account or the server is passed.
+5. Nothing expires before the stream is whole: a marker that says so would take the sequence of a message to come.
 """
 
 from __future__ import annotations
@@ -37,12 +38,12 @@ if TYPE_CHECKING:
     from natsd.jetstream.backup import Part
     from natsd.jetstream.home import Home
     from natsd.jetstream.stream_config import StreamConfig
-    from natsd.store.contract import Message
+    from natsd.store.contract import Message, Published
 
     Delivered = tuple[bytes, bytes | None, bytes | None, bytes]
 
 STALLED_NS = 5 * SECOND_NS
-TURN_BYTES = 64 * 1024
+TURN_BYTES, TURN_NS = 256 * 1024, 5_000_000
 DISK_BYTES = 16 << 20
 MOST_AHEAD = 32 << 20
 """So many bytes a client may send that were not answered."""
@@ -147,8 +148,9 @@ class Restore:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        left = TURN_BYTES
-        while left > 0:
+        left, clock = TURN_BYTES, self._home.clock
+        end_ns = clock.now_ns() + TURN_NS
+        while left > 0 and clock.now_ns() < end_ns:
             done = self._guard(self._steps.__next__)
             if done is None:
                 return False
@@ -242,32 +244,55 @@ class Restore:
             raise ApiError("MEMORY_RESOURCES_EXCEEDED" if storage == "memory" else "STORAGE_RESOURCES_EXCEEDED")
 
     def _store(self, stream: Stream, messages: list[Message]) -> int:
-        """Store messages; returns the bytes. What lived as long as it may is none any more."""
-        now = self._home.clock.wall_ns()
-        expires = stream.config.allow_msg_ttl
-        last = stream.store.last_seq
-        put, known = stream.publishing.store_mirrored, self._subjects
+        """Store messages; returns the bytes. Nothing of them expires before the stream is whole."""
+        home, store, known = self._home, stream.store, self._subjects
+        now = home.clock.wall_ns()
+        most = stream.config.max_msg_size if stream.config.max_msg_size >= 0 else 1 << 62
+        last = store.last_seq
         size = 0
         for seq, subject, header, payload, time_ns in messages:
             if seq <= last:
                 raise BackupError(f"message {seq} is out of order")
             if subject not in known:
-                if not is_valid_literal(subject):
-                    raise BackupError(f"message {seq} has no valid subject")
-                if len(known) >= MOST_KNOWN:
-                    known.clear()
-                known.add(subject)
+                self._learn(subject, seq)
+            length = len(payload) if header is None else len(header) + len(payload)
+            if length > most:
+                raise ApiError("STREAM_MESSAGE_EXCEEDS_MAXIMUM")
+            size += length + len(subject)
+            message = (subject, None, header, payload)
+            if header is not None and headers.TTL in header and stream.config.allow_msg_ttl:
+                self._store_mortal(stream, seq, message, time_ns, now)
+            else:
+                store.append_at(seq, message, time_ns)
             last = seq
-            size += len(subject) + len(payload)
-            if header is not None:
-                size += len(header)
-                if expires and headers.TTL in header and _is_over(header, time_ns, now):
-                    stream.store.skip(seq)
-                    continue
-            put(seq, (subject, None, header, payload), time_ns)
         stream.count_bytes()
         self._check_room(0)
+        if home.jetstream.failed and self._config.storage == "file":
+            raise ApiError("STREAM_STORE_FAILED", err=home.jetstream.failed)
         return size
+
+    def _learn(self, subject: bytes, seq: int) -> None:
+        """Note that a subject is valid: most have many messages."""
+        if not is_valid_literal(subject):
+            raise BackupError(f"message {seq} has no valid subject")
+        if len(self._subjects) >= MOST_KNOWN:
+            self._subjects.clear()
+        self._subjects.add(subject)
+
+    def _store_mortal(self, stream: Stream, seq: int, message: Published, time_ns: int, now: int) -> None:
+        """Store a message with a time to live. Where that is over, only its sequence is kept."""
+        store, header = stream.store, message[2]
+        value = headers.value_of(header, headers.TTL) if header is not None else None
+        ttl_s = parse_ttl(value) if value else 0
+        if not ttl_s:
+            store.append_at(seq, message, time_ns)
+            return
+        expires_ns = 0 if ttl_s == NEVER else time_ns + ttl_s * SECOND_NS
+        if 0 < expires_ns <= now:
+            store.skip(seq)
+            return
+        store.skip(seq - 1)
+        store.append_ttl(message, time_ns, expires_ns)
 
     def _remove(self, stream: Stream, first: int, last: int) -> Iterator[int]:
         last = min(last, stream.store.last_seq)
@@ -342,9 +367,3 @@ class Restore:
         if reply:
             to, answer = reply, msgspec.json.encode(page)
             home.commits(self._config.storage).after(lambda: home.send(to, answer))
-
-
-def _is_over(header: bytes, time_ns: int, now_ns: int) -> bool:
-    value = headers.value_of(header, headers.TTL)
-    ttl_s = parse_ttl(value) if value else NEVER
-    return ttl_s != NEVER and time_ns + ttl_s * SECOND_NS <= now_ns

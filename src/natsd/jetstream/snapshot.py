@@ -84,7 +84,9 @@ class Snapshot:
         saved = {}
         if self._with_consumers:
             saved = stream.home.commits(stream.config.storage).store.consumer_configs(stream.key)
-        yield archive.render_state(stream.state(), len(saved), stream.created_ns, now)
+        # What is not safe yet is not in it, and was not promised to anybody.
+        seen = {"first_seq": min(first, last + 1), "last_seq": last}
+        yield archive.render_state(stream.state() | seen, len(saved), stream.created_ns, now)
         for name, config in saved.items():
             yield self._consumer(name, config)
         batch: list[bytes] = []
