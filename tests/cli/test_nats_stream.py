@@ -276,3 +276,36 @@ def test_a_server_without_jetstream_is_said_to_be_one(inside: Inside, nats_proce
         assert result.code == 3 and "JetStream is not enabled" in result.err
     finally:
         inside.empty = lambda: None  # type: ignore[method-assign]
+
+
+def test_gaps_are_ranges_of_what_is_deleted(inside: Inside) -> None:
+    fill(inside, count=12)
+    assert inside.ok("stream", "gaps", "ORDERS") == "No deleted messages in ORDERS\n"
+    assert inside.json("stream", "gaps", "ORDERS") == []
+    for seq in ("2", "3", "4", "7", "12"):
+        inside.ok("stream", "rmm", "ORDERS", seq, "-f")
+    assert inside.json("stream", "gaps", "ORDERS", "-f") == [[2, 4], [7, 7], [12, 12]]
+    out = inside.ok("stream", "gaps", "ORDERS", "-f", "--no-progress")
+    assert "3 gaps found in Stream ORDERS" in out
+    assert "│ 2             │ 4             │" in out
+    assert "--force" in inside.run("stream", "gaps", "ORDERS").err
+
+
+def test_gaps_that_the_server_does_not_name_are_looked_for(inside: Inside) -> None:
+    from natsd.cli.nats.stream_gaps import find_gaps
+    from natsd.client.jetstream import JetStream
+
+    class Forgetful(JetStream):
+        """Gets no more than two deleted messages named."""
+
+        def stream_info(self, name: str, **body: object) -> dict[str, Any]:
+            info = super().stream_info(name, **body)
+            if "deleted" in info["state"]:
+                info["state"]["deleted"] = info["state"]["deleted"][:2]
+            return info
+
+    fill(inside, count=12)
+    for seq in ("2", "3", "4", "7", "10", "12"):
+        inside.ok("stream", "rmm", "ORDERS", seq, "-f")
+    with inside.connect() as connection:
+        assert find_gaps(Forgetful(connection), "ORDERS", False) == [(2, 4), (7, 7), (10, 10), (12, 12)]

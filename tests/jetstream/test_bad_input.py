@@ -96,6 +96,14 @@ def test_json_that_is_none(house: House, subject: str, body: bytes) -> None:
     check_health(house)
 
 
+def test_what_is_no_utf_8_in_a_request_is_replaced(house: House) -> None:
+    inbox = house.inbox()
+    for body in (b'{"name":"N","description":"a\xffb"}', b'{"NAME":"N","Description":"a\xffb"}'):
+        house.publish("$JS.API.STREAM.CREATE.N", body, inbox.name)
+        (payload,) = inbox.payloads()
+        assert json.loads(payload)["config"]["description"] == "a\ufffdb"
+
+
 def test_random_headers_break_nothing(house: House) -> None:
     chance = random.Random(5)
     names = [b"Nats-Msg-Id", b"Nats-Rollup", b"Nats-TTL", b"Nats-Expected-Last-Sequence", b"Nats-Expected-Stream"]

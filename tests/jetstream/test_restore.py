@@ -133,53 +133,93 @@ def test_names_that_are_paths_are_refused(house: House, name: str) -> None:
     assert answer["error"]["err_code"] in (10052, 10128)
 
 
-def good(house: House) -> bytes:
-    """The frames of a backup."""
-    return Unpacker().feed(b"".join(back_up(house)))
+def unpacked(packed: bytes) -> bytes:
+    unpacker = Unpacker()
+    unpacker.feed(packed)
+    return b"".join(iter(unpacker.take, None))
 
 
-def spoil(whole: bytes, kind: str) -> bytes:
-    head = len(archive.MAGIC)
-    if kind == "nothing":
-        return b""
-    if kind == "a tar":
-        return b"../../etc/passwd".ljust(512, b"\0") * 3
-    if kind == "cut":
-        return whole[:-5]
-    if kind == "a bit":
-        return whole[:300] + bytes([whole[300] ^ 1]) + whole[301:]
-    if kind == "a length":
-        return whole[:head] + archive.FRAME.pack(archive.HEAD, 1 << 31, 0) + whole[head + archive.FRAME.size :]
-    if kind == "a kind":
-        return whole[:head] + archive.FRAME.pack(9, 1, 0)
-    if kind == "more":
-        return whole + archive.render_frame(archive.END, archive.Tail(0))
-    if kind == "no head":
-        return archive.MAGIC + archive.render_frame(archive.MESSAGES, [])
-    if kind == "no sense":
-        return archive.MAGIC + archive.render_frame(archive.HEAD, {"config": 5})
-    head_frame = archive.render_frame(archive.HEAD, archive.Head(b'{"config":{},"created":1}', 1, 5))
-    bodies: dict[str, object] = {
-        "order": [(2, b"s", None, b"", 1), (1, b"s", None, b"", 1)],
-        "a wildcard": [(1, b"s.*", None, b"", 1)],
-        "negative": [(-1, b"s", None, b"", 1)],
-        "count": [(1, b"s", None, b"", 1)],
-    }
-    end = archive.render_frame(archive.END, archive.Tail(7))
-    return archive.MAGIC + head_frame + archive.render_frame(archive.MESSAGES, bodies[kind]) + end
+def state(last_seq: int = 5, consumers: int = 0, **more: object) -> bytes:
+    """How a backup begins."""
+    return archive.render_state({"first_seq": 1, "last_seq": last_seq, **more}, consumers, 1, 1)
+
+
+def entry(seq: int = 1, subject: bytes = b"s", header: bytes = b"", payload: bytes = b"") -> bytes:
+    return archive.render_entry(subject, 1, seq, header, payload)
+
+
+def document(name: bytes, body: object) -> bytes:
+    return archive.render_entry(name, payload=json.dumps(body).encode())
+
+
+def consumer(name: str = "C", **config: object) -> bytes:
+    given = {"durable_name": name, "ack_policy": "explicit"} | config
+    return document(b"consumers/" + name.encode(), {"config": given, "state": {}})
+
+
+def progress(**more: object) -> bytes:
+    """A consumer that is further than nothing."""
+    known = {"delivered": {"consumer_seq": 3, "stream_seq": 3}, "ack_floor": {"consumer_seq": 1, "stream_seq": 1}}
+    given = {"config": {"durable_name": "C", "ack_policy": "explicit"}, "state": known | more}
+    return document(b"consumers/C", given)
+
+
+MAGIC, END = archive.MAGIC, archive.END
+HUGE = b"\xff" * 9 + b"\x01"
+BAD: dict[str, bytes] = {
+    "nothing": b"",
+    "something else": b"../../etc/passwd".ljust(512, b"x") * 3,
+    "no state": MAGIC + entry() + END,
+    "a state that is no JSON": MAGIC + archive.render_entry(b"state.json", payload=b"{"),
+    "a state that is no object": MAGIC + document(b"state.json", [1]),
+    "a state that is far too long": MAGIC + b"\x0a\x00\x00\x00" + b"\xff\xff\xff\xff\x0f" + b"state.json",
+    "nested too deeply": MAGIC + archive.render_entry(b"state.json", payload=b"[" * 100_000),
+    "negative sequences": state(first_seq=-5, last_seq=-1) + END,
+    "a first sequence above the last": state(first_seq=9) + END,
+    "a last sequence beyond all": state(1 << 63) + END,
+    "a date that is none": MAGIC + document(b"state.json", {"created": "yesterday"}) + END,
+    "too few consumers": state(consumers=2) + consumer() + entry() + END,
+    "more consumers than said": state() + consumer() + END,
+    "a consumer twice": state(consumers=2) + consumer() * 2 + END,
+    "a consumer under another's name": state(consumers=1) + consumer("C", durable_name="D") + END,
+    "a consumer whose name is a path": state(consumers=1) + consumer("a/b") + END,
+    "a consumer without a name": state(consumers=1) + consumer("") + END,
+    "a consumer that cannot be": state(consumers=1) + consumer(max_waiting=5, deliver_subject="s.>") + END,
+    "a number that is none": state(consumers=1) + consumer(ack_wait="x") + END,
+    "a date of a consumer that is none": state(consumers=1) + consumer(opt_start_time="x") + END,
+    "a consumer without a state": state(consumers=1) + document(b"consumers/C", {"config": {}}) + END,
+    "a floor above what was delivered": state(consumers=1) + progress(ack_floor={"consumer_seq": 9}) + END,
+    "a negative sequence": state(consumers=1) + progress(delivered={"stream_seq": -1}) + END,
+    "pending below the floor": state(consumers=1) + progress(pending={"1": {"Sequence": 2}}) + END,
+    "pending that was never delivered": state(consumers=1) + progress(pending={"4": {"Sequence": 2}}) + END,
+    "pending with a number beyond": state(consumers=1) + progress(pending={"2": {"Sequence": 9}}) + END,
+    "a negative number of deliveries": state(consumers=1) + progress(redelivered={"2": -1}) + END,
+    "out of order": state() + entry(2) + entry(1) + END,
+    "a sequence twice": state() + entry(2) + entry(2) + END,
+    "a sequence beyond all": state() + archive.render_entry(b"s", 1, 1 << 63) + END,
+    "a wildcard": state() + entry(subject=b"s.*") + END,
+    "no subject": state() + entry(subject=b"") + END,
+    "a number that does not end": state() + HUGE + b"\xff" * 10,
+    "a message far too long": state() + b"\x01\x02\x01\x00" + b"\xff\xff\xff\xff\x0f" + b"s",
+    "a subject far too long": state() + b"\xff\xff\xff\x0f\x02\x01\x00\x00",
+    "no end": state() + entry(),
+    "cut": state() + entry(payload=b"hello")[:-2],
+    "more behind the end": state() + entry() + END + entry(2),
+    "an end that is none": state() + archive.render_entry(b"x"),
+}
 
 
 def packed_wrongly(packed: bytes, kind: str) -> bytes:
     return {
         "nothing": b"",
-        "frames that are not packed": Unpacker().feed(packed),
+        "entries that are not packed": unpacked(packed),
         "cut": packed[:-5],
         "a bit": packed[:300] + bytes([packed[300] ^ 1]) + packed[301:],
         "a length": packed[:10] + b"\1\xff\xff\xff" + packed[14:],
     }[kind]
 
 
-@pytest.mark.parametrize("kind", ["nothing", "frames that are not packed", "cut", "a bit", "a length"])
+@pytest.mark.parametrize("kind", ["nothing", "entries that are not packed", "cut", "a bit", "a length"])
 def test_what_is_packed_wrongly_leaves_nothing_behind(house: House, kind: str) -> None:
     data = packed_wrongly(b"".join(back_up(house)), kind)
     answer = bring_back(house, [data[at : at + 100] for at in range(0, len(data), 100)], {"name": "R"})
@@ -188,19 +228,122 @@ def test_what_is_packed_wrongly_leaves_nothing_behind(house: House, kind: str) -
     assert "$G/R" not in house.file.streams()
 
 
-@pytest.mark.parametrize(
-    "kind",
-    "nothing|a tar|cut|a bit|a length|a kind|more|no head|no sense|order|a wildcard|negative|count".split("|"),
-)
-def test_what_is_no_whole_backup_leaves_nothing_behind(house: House, kind: str) -> None:
-    data = pack(spoil(good(house), kind))
-    pieces = [data[at : at + 100] for at in range(0, len(data), 100)]
-    answer = bring_back(house, pieces, {"name": "R"})
-    assert answer["error"]["err_code"] == 10062
+def is_refused(house: House, whole: bytes, size: int = 100, **config: object) -> dict[str, Any]:
+    """The error of a backup that leaves nothing behind."""
+    data = pack(whole)
+    answer = bring_back(house, [data[at : at + size] for at in range(0, len(data), size)], {"name": "R"} | config)
     assert "R" not in house.home.streams
-    assert house.home.restoring == set()
+    assert house.home.restoring == {}
     assert "$G/R" not in house.file.streams()
+    assert house.home.used == {"file": 0, "memory": 0} or "S" in house.home.streams
     house.stream("R")
+    error: dict[str, Any] = answer["error"]
+    return error
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_what_is_no_whole_backup_leaves_nothing_behind(kind: str) -> None:
+    error = is_refused(House(), BAD[kind])
+    assert error["err_code"] // 1000 == 10
+    assert error["description"]
+
+
+def test_the_error_says_what_is_wrong() -> None:
+    error = is_refused(House(), BAD["out of order"])
+    assert error == {"code": 500, "err_code": 10062, "description": "restore failed: message 1 is out of order"}
+
+
+def test_more_consumers_than_the_stream_may_have_are_refused() -> None:
+    whole = state(consumers=2) + consumer("A") + consumer("B") + END
+    assert is_refused(House(), whole, max_consumers=1)["err_code"] == 10026
+
+
+def test_a_message_longer_than_the_stream_takes_is_refused() -> None:
+    assert is_refused(House(), state() + entry(payload=b"12345") + END, max_msg_size=4)["err_code"] == 10054
+
+
+def test_what_a_backup_says_it_holds_has_to_fit_into_the_account() -> None:
+    house = House()
+    house.home.limits.max_storage = 10_000
+    assert is_refused(house, state(bytes=10_001))["err_code"] == 10047
+
+
+def test_what_a_backup_says_it_holds_has_to_fit_into_the_server() -> None:
+    house = House()
+    house.jetstream.limits.max_file = 10_000
+    assert is_refused(house, state(bytes=10_001))["err_code"] == 10047
+
+
+def test_what_unpacks_to_a_thousand_times_its_size_ends_at_the_limit() -> None:
+    house = House()
+    house.home.limits.max_storage = 1_000_000
+    whole = state(1000) + b"".join(entry(seq, payload=bytes(60_000)) for seq in range(1, 1000)) + END
+    assert len(pack(whole)) * 10 < len(whole)
+    assert is_refused(house, whole, 1 << 20)["err_code"] in (10002, 10047)
+
+
+def test_nobody_waits_while_much_is_unpacked() -> None:
+    house = House()
+    begun = house.ask("STREAM.RESTORE.R", {"config": {"name": "R"}, "state": {}})
+    whole = state(100) + b"".join(entry(seq, payload=bytes(60_000)) for seq in range(1, 100)) + END
+    inbox = house.inbox()
+    house.account.sublist.publish(begun["deliver_subject"].encode(), inbox.name.encode(), None, pack(whole))
+    house.road.settle()
+    turns = 0
+    while not inbox.got:
+        turns += 1
+        house.timers.run()
+        house.road.settle()
+    assert turns > 20
+
+
+def test_who_sends_without_waiting_for_answers_is_stopped() -> None:
+    house = House()
+    begun = house.ask("STREAM.RESTORE.R", {"config": {"name": "R"}, "state": {}})
+    whole = state(100) + b"".join(entry(seq, payload=bytes(60_000)) for seq in range(1, 100)) + END
+    inbox = house.inbox()
+    subject, reply = begun["deliver_subject"].encode(), inbox.name.encode()
+    house.account.sublist.publish(subject, reply, None, pack(whole))
+    for _ in range(33):
+        house.account.sublist.publish(subject, reply, None, bytes(1 << 20))
+    house.road.settle()
+    assert b"more was sent than answered" in inbox.payloads()[-1]
+    house.stream("R")
+
+
+def test_a_restore_under_way_ends_with_the_jetstream_of_the_account(house: House) -> None:
+    chunks = back_up(house)
+    begun = house.ask("STREAM.RESTORE.R", {"config": {"name": "R"}, "state": {}})
+    house.publish(begun["deliver_subject"], chunks[0][:50], "_INBOX.x")
+    house.jetstream.disable(house.account)
+    house.move(10)
+    assert "restore" not in "".join(house.log.lines[-1:])
+
+
+def test_nothing_expires_and_leaves_a_marker_before_the_stream_is_whole() -> None:
+    house = House()
+    header = b"NATS/1.0\r\nNats-TTL: 2s\r\n\r\n"
+    time_ns = house.clock.wall_ns()
+    first = state(2) + archive.render_entry(b"r.a", time_ns, 1, header)
+    config = {"name": "R", "subjects": ["r.>"], "allow_msg_ttl": True, "subject_delete_marker_ttl": 10**9}
+    begun = house.ask("STREAM.RESTORE.R", {"config": config, "state": {}})
+    inbox = house.inbox()
+    house.publish(begun["deliver_subject"], pack(first), inbox.name)
+    house.move(4)
+    house.publish(begun["deliver_subject"], pack(entry(2, b"r.b") + END), inbox.name)
+    house.publish(begun["deliver_subject"], b"", inbox.name)
+    state_then = json.loads(inbox.payloads()[-1])["state"]
+    assert (state_then["messages"], state_then["last_seq"]) == (2, 3)
+    stored = house.home.streams["R"].store.load(3)
+    assert stored is not None and b"Nats-Marker-Reason: MaxAge" in (stored[2] or b"")
+
+
+def test_a_message_whose_time_is_over_only_keeps_its_sequence() -> None:
+    house = House()
+    header = b"NATS/1.0\r\nNats-TTL: 1s\r\n\r\n"
+    whole = state(3) + entry(1, header=header) + entry(2) + entry(3, header=header) + END
+    answer = bring_back(house, [pack(whole)], {"name": "R", "allow_msg_ttl": True})
+    assert (answer["state"]["messages"], answer["state"]["first_seq"], answer["state"]["last_seq"]) == (1, 2, 3)
 
 
 def test_a_restore_that_stalls_is_given_up(house: House) -> None:

@@ -71,6 +71,16 @@ def is_terminal(fd: int) -> bool:
         return False
 
 
+def rows(fd: int = 2, otherwise: int = 24) -> int:
+    """Height of the terminal behind a descriptor."""
+    import os
+
+    try:
+        return os.get_terminal_size(fd).lines or otherwise
+    except OSError:
+        return otherwise
+
+
 def columns(fd: int = 2, otherwise: int = 80) -> int:
     """Width of the terminal behind a descriptor."""
     import os

@@ -11,16 +11,19 @@ from natsd.jetstream.consumer_check import (
     MAX_NAME,
     ServerLimits,
     check,
+    check_dates,
     check_update,
     fill_in,
     is_name,
     same,
 )
-from natsd.jetstream.consumer_config import ConsumerConfig
+from natsd.jetstream.consumer_config import ConsumerConfig, stamp_level
 from natsd.jetstream.errors import ApiError
+from natsd.jetstream.request_json import decode
 from natsd.subjects.match import collide
 
 if TYPE_CHECKING:
+    from natsd.jetstream import backup
     from natsd.jetstream.home import Home
     from natsd.jetstream.stream import Stream
 
@@ -94,11 +97,15 @@ def change_consumer(consumer: Consumer, config: ConsumerConfig) -> None:
 
 
 def _check_count(stream: Stream, config: ConsumerConfig) -> None:
+    _check_most(stream, len(_counted(stream)))
+
+
+def _check_most(stream: Stream, others: int) -> None:
     most = stream.config.max_consumers
     account = stream.home.limits.max_consumers
     if most <= 0 or 0 < account < most:
         most = account
-    if 0 < most <= len(_counted(stream)):
+    if 0 < most <= others:
         raise ApiError("MAXIMUM_CONSUMERS_LIMIT")
 
 
@@ -143,6 +150,31 @@ def _new_name(stream: Stream) -> str:
 
 def _saved(consumer: Consumer) -> bytes:
     return msgspec.json.encode({"config": consumer.config.as_dict(), "created": consumer.created_ns})
+
+
+def check_restored(stream: Stream, found: backup.Consumer, others: int) -> tuple[bytes, bool]:
+    """What the store keeps of a consumer from a backup, and whether it waits for acknowledgements. Raises ApiError.
+
+    others: how many the stream has beside it.
+    """
+    config = decode(found.config, ConsumerConfig, strict=False)
+    check_dates(config)
+    limits = _limits(stream.home)
+    fill_in(config, stream.config, limits, False)
+    check(config, stream.config, limits)
+    name = config.durable_name or config.name
+    if name != found.name:
+        if name:
+            raise ApiError("CONSUMER_CREATE_DURABLE_AND_NAME_MISMATCH")
+        config.name = found.name
+    if len(found.name) > MAX_NAME:
+        raise ApiError("CONSUMER_NAME_TOO_LONG", max=MAX_NAME)
+    if not is_name(found.name):
+        raise ApiError("CONSUMER_BAD_DURABLE_NAME")
+    _check_most(stream, others)
+    stamp_level(config)
+    created_ns = found.created_ns or stream.home.clock.wall_ns()
+    return msgspec.json.encode({"config": config.as_dict(), "created": created_ns}), config.ack_policy != "none"
 
 
 def restore_consumers(stream: Stream) -> None:

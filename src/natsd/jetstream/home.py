@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from natsd.jetstream.commits import Commits
     from natsd.jetstream.jetstream import JetStream
     from natsd.jetstream.limits import AccountLimits
+    from natsd.jetstream.restore import Restore
     from natsd.jetstream.sourcing import Inflow
     from natsd.jetstream.stream import Stream
     from natsd.jetstream.stream_config import StreamConfig
@@ -27,8 +28,9 @@ if TYPE_CHECKING:
 class Home:
     """What every stream and consumer of an account is handed: time, subjects, store, voice.
 
-    inflows: mirrors and sources by the name of the stream they are filled from. restoring: names of streams that come
-    back from a backup. used: bytes by kind of storage, kept by the streams. api_total, api_errors: requests so far.
+    inflows: mirrors and sources by the name of the stream they are filled from. restoring: streams that come back
+    from a backup, by their names. used: bytes by kind of storage, kept by the streams. api_total, api_errors: requests
+    so far.
     """
 
     __slots__ = (
@@ -66,7 +68,7 @@ class Home:
         self.log: Log = jetstream.log
         self.streams: dict[str, Stream] = {}
         self.subjects = SubjectIndex()
-        self.restoring: set[str] = set()
+        self.restoring: dict[str, Restore] = {}
         self.inflows: dict[str, list[Inflow]] = {}
         self._reserved = {"file": 0, "memory": 0}
         self.used = {"file": 0, "memory": 0}
@@ -95,6 +97,9 @@ class Home:
         """Answer nothing any more and stop everything; nothing is deleted."""
         self.api.close()
         self.consumers.close()
+        for restore in self.restoring.values():
+            restore.close()
+        self.restoring.clear()
         for stream in list(self.streams.values()):
             stream.close()
             self.on_config(stream.config, None)

@@ -128,7 +128,7 @@ class RemoteInflow(Inflow):
         for _, _, _, payload in batch:
             try:
                 page = msgspec.json.decode(payload)
-            except msgspec.DecodeError:
+            except (msgspec.DecodeError, UnicodeDecodeError):
                 page = None
             if isinstance(page, dict) and "error" not in page:
                 self.error = None

@@ -1,4 +1,5 @@
-"""Bodies of requests as records, with what the Go server's JSON does: null says nothing, keys match in any case.
+"""Bodies of requests as records, with what the Go server's JSON does: null says nothing, keys match in any case, and
+what is no UTF-8 is replaced.
 
 The common case is one strict decoding. Only a body that fails it is read a second time, with these rules.
 """
@@ -39,6 +40,8 @@ def decode(payload: bytes, kind: type[Body], *, strict: bool) -> Body:
         return kind()
     try:
         body: Body = _decoder(cast("Hashable", kind)).decode(payload)
+    except UnicodeDecodeError:
+        return decode(payload.decode("utf-8", "replace").encode(), kind, strict=strict)
     except (msgspec.DecodeError, RecursionError):
         body = _decode_again(payload, kind, strict)
     else:
@@ -51,6 +54,8 @@ def decode(payload: bytes, kind: type[Body], *, strict: bool) -> Body:
 def _decode_again(payload: bytes, kind: type[Body], strict: bool) -> Body:
     try:
         raw = msgspec.json.decode(payload)
+    except UnicodeDecodeError:
+        return _decode_again(payload.decode("utf-8", "replace").encode(), kind, strict)
     except msgspec.DecodeError as error:
         raise ApiError("INVALID_JSON", err=_first_down(str(error))) from None
     except RecursionError:

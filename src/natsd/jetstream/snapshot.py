@@ -12,9 +12,11 @@ import msgspec
 
 from natsd.base.clock import SECOND_NS
 from natsd.jetstream import archive, headers
+from natsd.jetstream.backup import progress_of
+from natsd.jetstream.consumer_create import Saved
+from natsd.jetstream.consumer_state import ConsumerState
 from natsd.jetstream.dates import render_date
 from natsd.jetstream.packing import pack
-from natsd.jetstream.stream_config import save_config
 from natsd.kernel import Subscription
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     Delivered = tuple[bytes, bytes | None, bytes | None, bytes]
 
 CHUNK_BYTES = 128 * 1024
+BLOCK_BYTES = 256 * 1024
 WINDOW_BYTES = 8 << 20
 LEAST_CHUNK, MOST_CHUNK = 1024, 1 << 20
 LEAST_WINDOW, MOST_WINDOW = 1024, 32 << 20
@@ -48,7 +51,7 @@ class Snapshot:
         self._room = max(window, chunk) // chunk
         self._with_consumers = not request.no_consumers
         self._began_ns = stream.home.clock.wall_ns()
-        self._frames = self._make_frames()
+        self._entries = self._make_entries()
         self._data = bytearray()
         self._index = 0
         self._done = False
@@ -74,23 +77,36 @@ class Snapshot:
         else:
             self._timer = home.timers.schedule(LOOK_NS, lambda: self._look(left_ns - LOOK_NS))
 
-    def _make_frames(self) -> Iterator[bytes]:
-        stream = self._stream
-        state = stream.store.state
-        config = save_config(stream.config, stream.created_ns)
-        yield archive.MAGIC + archive.render_frame(
-            archive.HEAD, archive.Head(config, state.first_seq, stream.visible_seq)
-        )
-        msgs = 0
-        for count, frame in archive.render_messages(self._messages(state.first_seq, stream.visible_seq)):
-            msgs += count
-            yield frame
+    def _make_entries(self) -> Iterator[bytes]:
+        """The archive in pieces of about BLOCK_BYTES."""
+        stream, now = self._stream, self._began_ns
+        first, last = stream.store.state.first_seq, stream.visible_seq
+        saved = {}
         if self._with_consumers:
-            store = stream.home.commits(stream.config.storage).store
-            for name, saved in store.consumer_configs(stream.key).items():
-                records = stream.store.consumer_records(name)
-                yield archive.render_frame(archive.CONSUMER, archive.SavedConsumer(name, saved, records))
-        yield archive.render_frame(archive.END, archive.Tail(msgs))
+            saved = stream.home.commits(stream.config.storage).store.consumer_configs(stream.key)
+        # What is not safe yet is not in it, and was not promised to anybody.
+        seen = {"first_seq": min(first, last + 1), "last_seq": last}
+        yield archive.render_state(stream.state() | seen, len(saved), stream.created_ns, now)
+        for name, config in saved.items():
+            yield self._consumer(name, config)
+        batch: list[bytes] = []
+        size = 0
+        for message in self._messages(first, last):
+            entry = archive.render_message(message)
+            batch.append(entry)
+            size += len(entry)
+            if size >= BLOCK_BYTES:
+                yield b"".join(batch)
+                batch, size = [], 0
+        yield b"".join([*batch, archive.END])
+
+    def _consumer(self, name: str, saved: bytes) -> bytes:
+        stream = self._stream
+        found = msgspec.json.decode(saved, type=Saved)
+        state = ConsumerState(found.config.ack_policy != "none")
+        for record in stream.store.consumer_records(name):
+            state.apply(record)
+        return archive.render_consumer(name, found.config.as_dict(), found.created, progress_of(state), self._began_ns)
 
     def _messages(self, seq: int, upto: int) -> Iterator[Message]:
         store = self._stream.store
@@ -111,8 +127,8 @@ class Snapshot:
             if self._stream.closed:
                 self._finish(headers.status(500, b"stream closed"), "stream closed")
                 return
-            while len(self._data) < self._chunk and (frame := next(self._frames, None)) is not None:
-                self._data += pack(frame)
+            while len(self._data) < self._chunk and (entries := next(self._entries, None)) is not None:
+                self._data += pack(entries)
             chunk = bytes(self._data[: self._chunk])
             del self._data[: self._chunk]
             if not chunk:

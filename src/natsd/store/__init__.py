@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from natsd.store._plain_cursor import Cursor
     from natsd.store._plain_file import FileIndex, Runs, relocate_run, replay_run, restore_run, survey
+    from natsd.store._plain_highway import highway
     from natsd.store._plain_index import Index
     from natsd.store._plain_log import Log
     from natsd.store._plain_memory import MemoryIndex
+    from natsd.store._plain_s2 import Unpacking, block_checksum
 
     FORM: str
 else:
@@ -39,6 +41,9 @@ _HOMES = {
     "restore_run": "file",
     "survey": "file",
     "Log": "log",
+    "Unpacking": "s2",
+    "block_checksum": "s2",
+    "highway": "highway",
 }
 
 
@@ -60,6 +65,9 @@ __all__ = [
     "Log",
     "MemoryIndex",
     "Runs",
+    "Unpacking",
+    "block_checksum",
+    "highway",
     "relocate_run",
     "replay_run",
     "restore_run",

@@ -20,6 +20,7 @@ TABLE: Table = {
     "copy": (f"{_HERE}.consumer_add:copy", "Make a consumer with the configuration of another", ("cp",)),
     "edit": (f"{_HERE}.consumer_add:edit", "Change the configuration of a consumer", ("update",)),
     "find": (f"{_HERE}.consumer_list:find", "Find consumers by what they are like", ("query",)),
+    "graph": (f"{_HERE}.graph:of_consumer", "Draw what a consumer does over time", ()),
     "info": (f"{_HERE}.consumer_list:info", "Show configuration and state", ("nfo",)),
     "ls": (f"{_HERE}.consumer_list:ls", "List the consumers of a stream", ("list",)),
     "next": (f"{_HERE}.consumer_next:fetch", "Fetch messages of a pull consumer", ()),

@@ -55,14 +55,23 @@ def stored_of(stream: str, message: Answer) -> Stored:
 
 
 def read_stream(
-    js: JetStream, info: Answer, pattern: str = "", start: int = 0, start_time: str = "", batch: int = 500
+    js: JetStream,
+    info: Answer,
+    pattern: str = "",
+    start: int = 0,
+    start_time: str = "",
+    batch: int = 500,
+    headers_only: bool = False,
 ) -> Iterator[Stored]:
-    """The messages of a stream as they are now, from a number or a time on, up to the end."""
+    """The messages of a stream as they are now, from a number or a time on, up to the end.
+
+    headers_only: payloads do not matter.
+    """
     name = info["config"]["name"]
     if info["config"].get("retention", "limits") != "limits":
         yield from _read_one_by_one(js, name, pattern or ">", start, time_of(start_time))
         return
-    config: Answer = {}
+    config: Answer = {"headers_only": True} if headers_only else {}
     if pattern:
         config["filter_subject"] = pattern
     if start_time:
