@@ -31,11 +31,6 @@ def rows() -> list[Row]:
     return [(err_code, code, text, name) for name, (code, err_code, text) in ERRORS.items()]
 
 
-def constant_of(name: str) -> str:
-    """The name as it is written in other clients and servers: ``JSStreamNotFoundErr``."""
-    return "JS" + "".join(word.capitalize() for word in name.split("_")) + "Err"
-
-
 @click.command("ls", cls=Offline, help="List the errors, those that match a regular expression.")
 @click.argument("match", required=False)
 @click.argument("sort", type=click.Choice(list(_SORTS)), default="code")
@@ -48,17 +43,17 @@ def ls(match: str | None, sort: str, reverse: bool, as_json: bool) -> None:
             pattern = re.compile(match, re.IGNORECASE)
         except re.error as problem:
             raise CommandFailed(f"invalid regular expression {match!r}: {problem}", USAGE) from None
-        found = [row for row in found if pattern.search(f"{row[0]} {row[2]} {constant_of(row[3])}")]
+        found = [row for row in found if pattern.search(f"{row[0]} {row[2]} {row[3]}")]
     found.sort(key=lambda row: (row[_SORTS[sort]], row[0]), reverse=reverse)
     if as_json:
         print_json([_document(row) for row in found])
         return
-    lines = [(str(row[0]), str(row[1]), row[2], constant_of(row[3])) for row in found]
-    show_table("NATS Errors", ("NATS Code", "HTTP Error Code", "Description", "Constant"), lines, right="rr")
+    lines = [(str(row[0]), str(row[1]), row[2], row[3]) for row in found]
+    show_table("NATS Errors", ("NATS Code", "HTTP Error Code", "Description", "Name"), lines, right="rr")
 
 
 def _document(row: Row) -> dict[str, object]:
-    return {"error_code": row[0], "code": row[1], "description": row[2], "constant": constant_of(row[3])}
+    return {"error_code": row[0], "code": row[1], "description": row[2], "name": row[3]}
 
 
 @click.command(
@@ -76,5 +71,5 @@ def lookup(code: int, as_json: bool) -> None:
     block = Block(f"NATS Error Code: {code}")
     block.row("Description", row[2])
     block.row("HTTP Code", str(row[1]))
-    block.row("Constant", constant_of(row[3]))
+    block.row("Name", row[3])
     console.out_text(block.render())
