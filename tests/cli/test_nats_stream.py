@@ -137,7 +137,8 @@ def test_messages_are_got_by_number_and_by_subject(inside: Inside) -> None:
     assert raw["seq"] == 5 and base64.b64decode(raw["data"]) == b"message 5"
     assert inside.ok("stream", "get", "ORDERS", "1", "--translate", "tr a-z A-Z").endswith("\nMESSAGE 1\n\n")
     result = inside.run("stream", "get", "ORDERS", "99")
-    assert result.code == 1 and result.err == "nats: error: could not load message 99 of Stream ORDERS: no message found (10037)\n"
+    assert result.code == 1
+    assert result.err == "nats: error: could not load message 99 of Stream ORDERS: no message found (10037)\n"
 
 
 @pytest.mark.parametrize("retention", ["limits", "interest", "work"])

@@ -132,9 +132,7 @@ class JetStream:
 
     # -- the API
 
-    def call(
-        self, verb: str, body: Answer | None = None, timeout_s: float | None = None, failed: str = ""
-    ) -> Answer:
+    def call(self, verb: str, body: Answer | None = None, timeout_s: float | None = None, failed: str = "") -> Answer:
         """One request to the API; `failed` says what could not be done where the verb does not.
 
         Raises ApiError, JetStreamMissing, Timeout.

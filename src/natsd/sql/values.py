@@ -28,7 +28,7 @@ def render_times(times_ns: Iterable[int]) -> list[str]:
             end = begin + SECOND_NS
             year, month, day, hour, minute, second = gmtime(begin // SECOND_NS)[:6]
             head = f"{year:04d}-{month:02d}-{day:02d}T{hour:02d}:{minute:02d}:{second:02d}."
-        found.append("%s%09dZ" % (head, time_ns - begin))
+        found.append(f"{head}{str(time_ns - begin + SECOND_NS)[1:]}Z")
     return found
 
 

@@ -48,7 +48,7 @@ def info(settings: Settings, as_json: bool) -> None:
         streams = None
     if as_json:
         document = {"user": user, "rtt": rtt_ns, "url": address, "server": server, "jetstream": streams}
-        console.out_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+        console.out_json(document)
     else:
         console.out_text(render(user or {}, server, address, rtt_ns, streams))
 
@@ -187,6 +187,6 @@ def connections(
         fleet = Fleet(connection, settings.timeout_s)
         found = connz.fetch(fleet, "$SYS.REQ.SERVER.PING.CONNZ", body, {"tags": []})
     if as_json:
-        console.out_text(json.dumps(connz.ordered(found, sort, reverse)[:top], indent=2, ensure_ascii=False) + "\n")
+        console.out_json(connz.ordered(found, sort, reverse)[:top])
     else:
         connz.show(found, sort, reverse, top, state != "open")

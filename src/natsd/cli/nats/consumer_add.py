@@ -6,14 +6,21 @@ from typing import TYPE_CHECKING
 
 import click
 
+from natsd.cli import console
 from natsd.cli.exit_codes import CommandFailed
 from natsd.cli.nats.app import StreamName
+from natsd.cli.nats.configuration import (
+    agreed,
+    differences,
+    edit_document,
+    read_config,
+    without_reserved,
+    write_config,
+)
 from natsd.cli.nats.consumer_ask import fill_in
 from natsd.cli.nats.consumer_flags import apply, consumer_flags
 from natsd.cli.nats.consumer_show import show_consumer
-from natsd.cli.nats.limits import differences, print_json, read_config, without_reserved, write_config
 from natsd.cli.nats.settings import Settings
-from natsd.cli.nats.stream_add import agreed, edit_document
 from natsd.cli.nats.targets import (
     ConsumerName,
     StreamLeaf,
@@ -74,7 +81,7 @@ def add(
         else:
             config = fill_in(apply({}, values), consumer, values, defaults)
         if only_validate:
-            print_json(config)
+            console.out_json(config)
             return
         if output:
             write_config(output, config)

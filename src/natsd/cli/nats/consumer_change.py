@@ -10,7 +10,6 @@ from natsd.cli import console
 from natsd.cli.exit_codes import CommandFailed
 from natsd.cli.nats.consumer_flags import until as parse_until
 from natsd.cli.nats.consumer_show import show_consumer
-from natsd.cli.nats.limits import print_json
 from natsd.cli.nats.settings import Settings
 from natsd.cli.nats.targets import (
     StreamLeaf,
@@ -65,7 +64,7 @@ def pause(
     if not answer.get("paused"):
         raise CommandFailed("the consumer is not paused, the time is past")
     if as_json:
-        print_json({key: value for key, value in answer.items() if key != "type"})
+        console.out_json({key: value for key, value in answer.items() if key != "type"})
         return
     left = go_duration(round(int(answer.get("pause_remaining") or 0) / SECOND) * SECOND)
     console.out_text(f"Paused {target} > {name} until {local_time(str(answer.get('pause_until', '')))} ({left})\n")
@@ -87,7 +86,7 @@ def resume(settings: Settings, stream: str | None, consumer: str | None, force: 
             return
         answer = js.call(f"CONSUMER.PAUSE.{target}.{name}", {})
     if as_json:
-        print_json({key: value for key, value in answer.items() if key != "type"})
+        console.out_json({key: value for key, value in answer.items() if key != "type"})
         return
     was = local_time(str((info.get("config") or {}).get("pause_until", "")))
     console.out_text(f"Consumer {target} > {name} was resumed while previously paused until {was}\n")

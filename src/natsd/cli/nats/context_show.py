@@ -54,13 +54,11 @@ def ls(as_json: bool, only_names: bool, completion: bool) -> None:
     selected = contexts.selected
     known = [(name, _describe(contexts, name)) for name in names]
     if as_json:
-        import json
-
         document = [
             {"name": name, "description": text, "selected": name == selected, "path": contexts.path_of(name)}
             for name, text in known
         ]
-        console.out_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+        console.out_json(document)
         return
     if not known:
         console.note("There are no contexts, nats context add makes one.\n")

@@ -10,7 +10,6 @@ from natsd.cli import console
 from natsd.cli.block import Block
 from natsd.cli.exit_codes import USAGE, CommandFailed
 from natsd.cli.nats.app import InnerGroup, Offline, Table
-from natsd.cli.nats.limits import print_json
 from natsd.cli.table import show_table
 
 _HERE = "natsd.cli.nats.errors"
@@ -46,7 +45,7 @@ def ls(match: str | None, sort: str, reverse: bool, as_json: bool) -> None:
         found = [row for row in found if pattern.search(f"{row[0]} {row[2]} {row[3]}")]
     found.sort(key=lambda row: (row[_SORTS[sort]], row[0]), reverse=reverse)
     if as_json:
-        print_json([_document(row) for row in found])
+        console.out_json([_document(row) for row in found])
         return
     lines = [(str(row[0]), str(row[1]), row[2], row[3]) for row in found]
     show_table("NATS Errors", ("NATS Code", "HTTP Error Code", "Description", "Name"), lines, right="rr")
@@ -66,7 +65,7 @@ def lookup(code: int, as_json: bool) -> None:
     if row is None:
         raise CommandFailed(f"no error code matches {code}")
     if as_json:
-        print_json(_document(row))
+        console.out_json(_document(row))
         return
     block = Block(f"NATS Error Code: {code}")
     block.row("Description", row[2])

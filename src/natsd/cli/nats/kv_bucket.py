@@ -10,15 +10,8 @@ import click
 from natsd.cli import console
 from natsd.cli.block import Block
 from natsd.cli.nats.app import DURATION, Leaf
-from natsd.cli.nats.limits import (
-    DURATION_LIMIT,
-    SIZE_LIMIT,
-    own_metadata,
-    parse_metadata,
-    print_json,
-    split_words,
-    without_reserved,
-)
+from natsd.cli.nats.configuration import own_metadata, without_reserved
+from natsd.cli.nats.limits import DURATION_LIMIT, SIZE_LIMIT, parse_metadata, split_words
 from natsd.cli.nats.settings import Settings
 from natsd.cli.nats.stream_show import STORAGE, limit_words, show_cluster
 from natsd.cli.nats.targets import KV_PREFIX, BucketName, choose_bucket, force_flag, jetstream, json_flag
@@ -177,7 +170,7 @@ def compact(settings: Settings, bucket: str, force: bool) -> None:
 
 def _show(bucket: Bucket, as_json: bool) -> None:
     if as_json:
-        print_json({"bucket": bucket.name, **{key: value for key, value in bucket.info.items() if key != "type"}})
+        console.out_json({"bucket": bucket.name, **{key: value for key, value in bucket.info.items() if key != "type"}})
     else:
         console.out_text(render_bucket(bucket.name, bucket.info))
 

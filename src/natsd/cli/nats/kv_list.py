@@ -11,7 +11,6 @@ from natsd.cli import console
 from natsd.cli.nats.app import Leaf
 from natsd.cli.nats.kv_bucket import bucket_argument
 from natsd.cli.nats.kv_value import OPERATIONS, document_of, printable
-from natsd.cli.nats.limits import print_json
 from natsd.cli.nats.settings import Settings
 from natsd.cli.nats.stream_list import ago
 from natsd.cli.nats.targets import KV_PREFIX, BucketName, jetstream, json_flag
@@ -56,7 +55,7 @@ def ls(
         if not verbose:
             keys = store.keys(key)
             if as_json:
-                print_json(list(keys))
+                console.out_json(list(keys))
                 return
             is_empty = True
             for name in keys:
@@ -71,7 +70,7 @@ def ls(
         documents = [document_of(entry) for entry in present]
         if not display_value:
             documents = [{name: value for name, value in one.items() if name != "value"} for one in documents]
-        print_json(documents)
+        console.out_json(documents)
         return
     if not present:
         console.out_text("No keys found in bucket\n")
@@ -97,7 +96,7 @@ def show_buckets(
     order = sorted(found, key=lambda info: int(info["state"].get("bytes") or 0))
     names = [str(info["config"]["name"]).removeprefix(prefix) for info in order]
     if as_json:
-        print_json(sorted(names) if only_names else list(order))
+        console.out_json(sorted(names) if only_names else list(order))
         return
     if only_names:
         console.out_text("".join(f"{name}\n" for name in sorted(names)))

@@ -10,9 +10,10 @@ import click
 from natsd.cli import console
 from natsd.cli.block import Block
 from natsd.cli.nats.app import Leaf
+from natsd.cli.nats.configuration import without_reserved
 from natsd.cli.nats.kv_bucket import show_metadata_and_cluster
 from natsd.cli.nats.kv_list import show_buckets
-from natsd.cli.nats.limits import DURATION_LIMIT, SIZE_LIMIT, parse_metadata, print_json, split_words, without_reserved
+from natsd.cli.nats.limits import DURATION_LIMIT, SIZE_LIMIT, parse_metadata, split_words
 from natsd.cli.nats.object_file import render_object
 from natsd.cli.nats.settings import Settings
 from natsd.cli.nats.stream_show import STORAGE, limit_words
@@ -105,7 +106,7 @@ def info(settings: Settings, bucket: str | None, file: str | None, as_json: bool
             return
         found = store.describe(file)
     if as_json:
-        print_json(found)
+        console.out_json(found)
     else:
         console.out_text(render_object(found))
 
@@ -123,7 +124,7 @@ def ls(settings: Settings, bucket: str | None, only_names: bool, as_json: bool) 
             return
         found = ObjectStore(js, bucket).objects()
     if as_json:
-        print_json([one["name"] for one in found] if only_names else found)
+        console.out_json([one["name"] for one in found] if only_names else found)
     elif only_names:
         console.out_text("".join(f"{one['name']}\n" for one in found))
     elif not found:
@@ -173,7 +174,7 @@ def watch(settings: Settings, bucket: str, count: int, as_json: bool) -> None:
 
 def _show(store: ObjectStore, as_json: bool) -> None:
     if as_json:
-        print_json({"bucket": store.name, **{key: value for key, value in store.info.items() if key != "type"}})
+        console.out_json({"bucket": store.name, **{key: value for key, value in store.info.items() if key != "type"}})
     else:
         console.out_text(render_bucket(store.name, store.info))
 

@@ -11,7 +11,6 @@ import click
 from natsd.cli import console
 from natsd.cli.exit_codes import USAGE, CommandFailed
 from natsd.cli.nats.app import InnerGroup, Offline, Table
-from natsd.cli.nats.limits import print_json
 
 if TYPE_CHECKING:
     from typing import Any
@@ -63,7 +62,7 @@ def record_of(name: str) -> Any:
 def search(pattern: str, as_json: bool) -> None:
     names = [_PREFIX + name for name in SCHEMAS if pattern.lower() in (_PREFIX + name)]
     if as_json:
-        print_json(names)
+        console.out_json(names)
     elif names:
         console.out_text("Matched Schemas:\n\n" + "".join(f"  {name}\n" for name in names) + "\n")
     else:
@@ -75,7 +74,7 @@ def search(pattern: str, as_json: bool) -> None:
 def info(schema: str) -> None:
     import msgspec
 
-    print_json(msgspec.json.schema(record_of(schema)))
+    console.out_json(msgspec.json.schema(record_of(schema)))
 
 
 @click.command("validate", cls=Offline, help="Check a JSON file against a schema. Exit code 1 where it does not fit.")
@@ -98,7 +97,7 @@ def validate(schema: str, file: str, as_json: bool) -> None:
     except msgspec.ValidationError as problem:
         errors.append(str(problem))
     if as_json:
-        print_json(errors)
+        console.out_json(errors)
     elif not errors:
         console.out_text(f"{file} validates against {_PREFIX}{schema.removeprefix(_PREFIX)}\n")
     else:

@@ -7,7 +7,6 @@ import click
 from natsd.cli import console
 from natsd.cli.exit_codes import CommandFailed
 from natsd.cli.nats.app import InnerGroup, Offline, Table
-from natsd.cli.nats.limits import print_json
 
 _HERE = "natsd.cli.nats.server_config"
 TABLE: Table = {"validate": (f"{_HERE}:validate", "Check a configuration file", ("check",))}
@@ -20,7 +19,7 @@ command = InnerGroup("config", table=TABLE, help="Work with configuration files 
 def validate(file: str, as_json: bool) -> None:
     digest, problems = check(file)
     if as_json:
-        print_json({"file": file, "valid": not problems, "digest": digest, "errors": problems})
+        console.out_json({"file": file, "valid": not problems, "digest": digest, "errors": problems})
     elif not problems:
         console.out_text(f"Configuration file {file} is valid ({digest})\n")
     else:

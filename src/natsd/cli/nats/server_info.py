@@ -26,9 +26,7 @@ def info(settings: Settings, server: str | None, as_json: bool) -> None:
         name = server or str(connection.info.get("server_id", ""))
         answer = Fleet(connection, settings.timeout_s).find(name, "VARZ")
     if as_json:
-        import json
-
-        console.out_text(json.dumps(answer, indent=2, ensure_ascii=False) + "\n")
+        console.out_json(answer)
     else:
         console.out_text(render(data_of(answer), server_of(answer)))
 

@@ -51,9 +51,7 @@ def ls(ctx: click.Context, expect: int, as_json: bool, sort: str, reverse: bool,
         fleet = Fleet(connection, settings.timeout_s)
         answers = list(fleet.stream(f"{ALL}.STATSZ", None, fleet.size()))
     if as_json:
-        import json
-
-        console.out_text(json.dumps([answer for answer, _ in answers], indent=2, ensure_ascii=False) + "\n")
+        console.out_json([answer for answer, _ in answers])
     else:
         rows: list[Row] = [(server_of(answer), answer.get("statsz") or {}, took) for answer, took in answers]
         rows.sort(key=lambda row: str(row[0].get("name")))
@@ -159,9 +157,7 @@ def ping(ctx: click.Context, expect: int, with_id: bool, as_json: bool) -> None:
                 console.out_text(f"{front}{name:<60} rtt={short_duration(took)}\n")
                 console.flush()
     if as_json:
-        import json
-
-        console.out_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+        console.out_json(document)
     else:
         ms = [took / 1e6 for took in times]
         console.out_text(

@@ -38,10 +38,8 @@ def mappings(source: str | None, dest: str | None, subject: str | None, as_json:
         raise CommandFailed(f'"{subject}" is not covered by "{source}"')
     mapped = found.decode("utf-8", "surrogateescape")
     if as_json:
-        import json
-
         document = {"source": source, "destination": dest, "subject": subject, "mapped": mapped}
-        console.out_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+        console.out_json(document)
     else:
         console.out_text(mapped + "\n")
 

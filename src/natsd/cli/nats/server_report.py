@@ -61,12 +61,6 @@ def filters_of(host: str | None, cluster: str | None, tags: tuple[str, ...]) -> 
     return {key: value for key, value in filters.items() if value}
 
 
-def print_json(document: object) -> None:
-    import json
-
-    console.out_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
-
-
 @click.command("connections", cls=Leaf, help="The busiest connections of all servers.")
 @click.argument("limit", type=click.IntRange(min=1), required=False)
 @shared
@@ -104,7 +98,7 @@ def connections(
         if closed_reason:
             found = [one for one in found if closed_reason.lower() in str(one.get("reason", "")).lower()]
         if as_json:
-            print_json(connz.ordered(found, sort, reverse)[: limit or top])
+            console.out_json(connz.ordered(found, sort, reverse)[: limit or top])
         else:
             connz.show(found, sort, reverse, limit or top, body["state"] != 0)
 
@@ -148,7 +142,7 @@ def accounts(
         sums = sum_accounts(connz.fetch(fleet, f"{ALL}.CONNZ", body, filters_of(host, cluster, tags)))
         rows = sorted(sums, key=lambda row: row[_ACCOUNT_SORTS[sort]], reverse=not reverse)[: limit or top]
         if as_json:
-            print_json(rows)
+            console.out_json(rows)
         else:
             _show_accounts(rows, len(sums), sort)
 
@@ -212,7 +206,7 @@ def _bars(name: str, key: str, text: str) -> Leaf:
             usage = [(str(server_of(one).get("name", "")), (one.get("statsz") or {}).get(key, 0)) for one, _ in answers]
             usage.sort(key=lambda row: (-row[1] if not reverse else row[1], row[0]))
             if as_json:
-                print_json([{"server": server, key: value} for server, value in usage[:limit]])
+                console.out_json([{"server": server, key: value} for server, value in usage[:limit]])
             else:
                 console.out_text(render_bars(text.rstrip("."), usage[:limit], ibytes if key == "mem" else _percent))
 

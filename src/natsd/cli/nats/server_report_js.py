@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from natsd.cli import console
 from natsd.cli.nats.app import Leaf
 from natsd.cli.nats.fleet import ALL, Fleet, data_of, server_of
-from natsd.cli.nats.limits import print_json
 from natsd.cli.nats.server_report import filters_of, shared, watch_with
 from natsd.cli.nats.settings import Settings
 from natsd.cli.table import show_table
@@ -72,7 +72,7 @@ def jetstream(
         rows = [row_of(one, account) for one in answers if not data_of(one).get("disabled")]
         rows.sort(key=_SORTS[sort], reverse=reverse)
         if as_json:
-            print_json(rows[:limit])
+            console.out_json(rows[:limit])
         else:
             show(rows[:limit], account, leaders)
 

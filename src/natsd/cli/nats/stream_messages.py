@@ -8,7 +8,6 @@ import click
 
 from natsd.cli import console
 from natsd.cli.nats.app import DURATION
-from natsd.cli.nats.limits import print_json
 from natsd.cli.nats.settings import Settings
 from natsd.cli.nats.show import show_body
 from natsd.cli.nats.stream_read import read_stream, stored_of
@@ -52,7 +51,7 @@ def get(
         body: dict[str, Any] = {"seq": sequence} if sequence is not None else {"last_by_subj": last_for}
         raw = js.get_message(name, **body)
     if as_json:
-        print_json(raw)
+        console.out_json(raw)
         return
     item = stored_of(name, raw)
     passed = short_duration(max(0, since_ns(str(raw.get("time", "")))))

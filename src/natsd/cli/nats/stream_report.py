@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import click
 
 from natsd.cli import console
-from natsd.cli.nats.limits import print_json
 from natsd.cli.nats.settings import Settings
 from natsd.cli.nats.stream_list import show_missing
 from natsd.cli.nats.stream_show import REQUIRED_KEY, STORAGE, compact_cluster, deleted_of
@@ -74,7 +73,7 @@ def report(
     )
     found.sort(key=next(key for wanted, key in keys if wanted))
     if as_json:
-        print_json(found)
+        console.out_json(found)
         return
     if not found and not missing and not offline:
         console.out_text("No Streams defined\n")

@@ -148,10 +148,9 @@ _MEANINGS = {408: "the query took longer than it may", 413: "the query needs mor
 
 
 def _print_json(result: Result) -> None:
-    from natsd.cli.nats.limits import print_json
 
     names = _unique(result.columns)
-    print_json([dict(zip(names, row, strict=True)) for row in result.rows])
+    console.out_json([dict(zip(names, row, strict=True)) for row in result.rows])
 
 
 def _unique(names: list[str]) -> list[str]:
