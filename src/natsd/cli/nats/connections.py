@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from natsd.cli.nats.fleet import data_of, parse_time, server_of
+from natsd.cli.nats.fleet import data_of, server_of
+from natsd.cli.times import unix_seconds
 from natsd.cli.values import comma, ibytes
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ PAGE = 1024
 
 
 def _uptime_s(one: Connz) -> float:
-    start, stop = parse_time(str(one.get("start", ""))), parse_time(str(one.get("stop", "")))
+    start, stop = unix_seconds(str(one.get("start", ""))), unix_seconds(str(one.get("stop", "")))
     import time
 
     return (stop or time.time()) - start

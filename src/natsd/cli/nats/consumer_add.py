@@ -8,7 +8,7 @@ import click
 
 from natsd.cli import console
 from natsd.cli.exit_codes import CommandFailed
-from natsd.cli.nats.app import StreamName
+from natsd.cli.nats.app import StreamName, force_flag, json_flag
 from natsd.cli.nats.configuration import (
     agreed,
     differences,
@@ -27,9 +27,7 @@ from natsd.cli.nats.targets import (
     choose_consumer,
     choose_stream,
     consumer_arguments,
-    force_flag,
     jetstream,
-    json_flag,
     stream_argument,
 )
 

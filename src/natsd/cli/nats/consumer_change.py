@@ -8,18 +8,11 @@ import click
 
 from natsd.cli import console
 from natsd.cli.exit_codes import CommandFailed
+from natsd.cli.nats.app import force_flag, json_flag
 from natsd.cli.nats.consumer_flags import until as parse_until
 from natsd.cli.nats.consumer_show import show_consumer
 from natsd.cli.nats.settings import Settings
-from natsd.cli.nats.targets import (
-    StreamLeaf,
-    choose_consumer,
-    choose_stream,
-    consumer_arguments,
-    force_flag,
-    jetstream,
-    json_flag,
-)
+from natsd.cli.nats.targets import StreamLeaf, choose_consumer, choose_stream, consumer_arguments, jetstream
 from natsd.cli.prompt import ask, confirm, pick
 from natsd.cli.times import local_time, render_time
 from natsd.cli.values import HOUR, SECOND, go_duration

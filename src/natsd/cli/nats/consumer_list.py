@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from natsd.cli import console
-from natsd.cli.nats.app import DURATION
+from natsd.cli.nats.app import DURATION, json_flag
 from natsd.cli.nats.consumer_show import ACK, show_consumer
 from natsd.cli.nats.settings import Settings
 from natsd.cli.nats.stream_find import api_level_of, holds, parse_expression
@@ -20,7 +20,6 @@ from natsd.cli.nats.targets import (
     choose_stream,
     consumer_arguments,
     jetstream,
-    json_flag,
     stream_argument,
 )
 from natsd.cli.table import show_table

@@ -10,7 +10,7 @@ import click
 from natsd.cli import console
 from natsd.cli.contexts import FILES, SECRETS, Context, Contexts
 from natsd.cli.exit_codes import CommandFailed, line_of
-from natsd.cli.nats.app import ContextName, Offline
+from natsd.cli.nats.app import ContextName, Offline, json_flag
 from natsd.cli.nats.settings import Settings
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ _ROWS = (
 
 
 @click.command("ls", cls=Offline, help="List the contexts; the selected one has a star.")
-@click.option("-j", "--json", "as_json", is_flag=True, help="Print JSON.")
+@json_flag
 @click.option("-n", "--names", "only_names", is_flag=True, help="Print names only.")
 @click.option("--completion", is_flag=True, hidden=True, help="The same as --names.")
 def ls(as_json: bool, only_names: bool, completion: bool) -> None:

@@ -9,7 +9,7 @@ import click
 from natsd.cli import console
 from natsd.cli.block import Block
 from natsd.cli.exit_codes import USAGE, CommandFailed
-from natsd.cli.nats.app import InnerGroup, Offline, Table
+from natsd.cli.nats.app import InnerGroup, Offline, Table, json_flag
 from natsd.cli.table import show_table
 
 _HERE = "natsd.cli.nats.errors"
@@ -34,7 +34,7 @@ def rows() -> list[Row]:
 @click.argument("match", required=False)
 @click.argument("sort", type=click.Choice(list(_SORTS)), default="code")
 @click.option("-R", "--reverse/--no-reverse", default=False, help="The other way round.")
-@click.option("-j", "--json", "as_json", is_flag=True, help="Print JSON.")
+@json_flag
 def ls(match: str | None, sort: str, reverse: bool, as_json: bool) -> None:
     found = rows()
     if match:
@@ -59,7 +59,7 @@ def _document(row: Row) -> dict[str, object]:
     "lookup", cls=Offline, help="Explain an error by its code, such as 10059. Exit code 1 for an unknown one."
 )
 @click.argument("code", type=int)
-@click.option("-j", "--json", "as_json", is_flag=True, help="Print JSON.")
+@json_flag
 def lookup(code: int, as_json: bool) -> None:
     row = next((row for row in rows() if row[0] == code), None)
     if row is None:

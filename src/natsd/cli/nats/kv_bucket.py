@@ -9,12 +9,12 @@ import click
 
 from natsd.cli import console
 from natsd.cli.block import Block
-from natsd.cli.nats.app import DURATION, Leaf
+from natsd.cli.nats.app import DURATION, Leaf, force_flag, json_flag
 from natsd.cli.nats.configuration import own_metadata, without_reserved
 from natsd.cli.nats.limits import DURATION_LIMIT, SIZE_LIMIT, parse_metadata, split_words
 from natsd.cli.nats.settings import Settings
 from natsd.cli.nats.stream_show import STORAGE, limit_words, show_cluster
-from natsd.cli.nats.targets import KV_PREFIX, BucketName, choose_bucket, force_flag, jetstream, json_flag
+from natsd.cli.nats.targets import KV_PREFIX, BucketName, choose_bucket, jetstream
 from natsd.cli.prompt import confirm
 from natsd.cli.times import NEVER_NS, local_time
 from natsd.cli.values import comma, ibytes, short_duration

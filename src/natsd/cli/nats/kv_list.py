@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import click
 
 from natsd.cli import console
-from natsd.cli.nats.app import Leaf
+from natsd.cli.nats.app import Leaf, json_flag
 from natsd.cli.nats.kv_bucket import bucket_argument
 from natsd.cli.nats.kv_value import OPERATIONS, document_of, printable
 from natsd.cli.nats.settings import Settings
 from natsd.cli.nats.stream_list import ago
-from natsd.cli.nats.targets import KV_PREFIX, BucketName, jetstream, json_flag
+from natsd.cli.nats.targets import KV_PREFIX, BucketName, jetstream
 from natsd.cli.stop import take_interrupts
 from natsd.cli.table import show_table
 from natsd.cli.times import local_time

@@ -10,10 +10,10 @@ import click
 
 from natsd.cli import console
 from natsd.cli.exit_codes import CommandFailed
-from natsd.cli.nats.app import DURATION, Leaf
+from natsd.cli.nats.app import DURATION, Leaf, force_flag, json_flag
 from natsd.cli.nats.kv_bucket import bucket_argument
 from natsd.cli.nats.settings import Settings
-from natsd.cli.nats.targets import KV_PREFIX, BucketName, force_flag, jetstream, json_flag
+from natsd.cli.nats.targets import KV_PREFIX, BucketName, jetstream
 from natsd.cli.prompt import confirm
 from natsd.cli.table import show_table
 from natsd.cli.times import local_time, render_time

@@ -9,7 +9,7 @@ import click
 
 from natsd.cli import console
 from natsd.cli.block import Block
-from natsd.cli.nats.app import Leaf
+from natsd.cli.nats.app import Leaf, force_flag, json_flag
 from natsd.cli.nats.configuration import without_reserved
 from natsd.cli.nats.kv_bucket import show_metadata_and_cluster
 from natsd.cli.nats.kv_list import show_buckets
@@ -17,7 +17,7 @@ from natsd.cli.nats.limits import DURATION_LIMIT, SIZE_LIMIT, parse_metadata, sp
 from natsd.cli.nats.object_file import render_object
 from natsd.cli.nats.settings import Settings
 from natsd.cli.nats.stream_show import STORAGE, limit_words
-from natsd.cli.nats.targets import OBJECT_PREFIX, BucketName, choose_bucket, force_flag, jetstream, json_flag
+from natsd.cli.nats.targets import OBJECT_PREFIX, BucketName, choose_bucket, jetstream
 from natsd.cli.prompt import confirm
 from natsd.cli.stop import take_interrupts
 from natsd.cli.table import show_table

@@ -10,7 +10,7 @@ import click
 
 from natsd.cli import console
 from natsd.cli.exit_codes import USAGE, CommandFailed
-from natsd.cli.nats.app import InnerGroup, Offline, Table
+from natsd.cli.nats.app import InnerGroup, Offline, Table, json_flag
 
 if TYPE_CHECKING:
     from typing import Any
@@ -58,7 +58,7 @@ def record_of(name: str) -> Any:
 
 @click.command("search", cls=Offline, help="List the schemas, those with PATTERN in their name.")
 @click.argument("pattern", default="")
-@click.option("-j", "--json", "as_json", is_flag=True, help="Print JSON.")
+@json_flag
 def search(pattern: str, as_json: bool) -> None:
     names = [_PREFIX + name for name in SCHEMAS if pattern.lower() in (_PREFIX + name)]
     if as_json:
@@ -80,7 +80,7 @@ def info(schema: str) -> None:
 @click.command("validate", cls=Offline, help="Check a JSON file against a schema. Exit code 1 where it does not fit.")
 @click.argument("schema")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False))
-@click.option("-j", "--json", "as_json", is_flag=True, help="Print JSON.")
+@json_flag
 def validate(schema: str, file: str, as_json: bool) -> None:
     import msgspec
 

@@ -6,7 +6,7 @@ import click
 
 from natsd.cli import console
 from natsd.cli.exit_codes import CommandFailed
-from natsd.cli.nats.app import InnerGroup, Offline, Table
+from natsd.cli.nats.app import InnerGroup, Offline, Table, json_flag
 
 _HERE = "natsd.cli.nats.server_config"
 TABLE: Table = {"validate": (f"{_HERE}:validate", "Check a configuration file", ("check",))}
@@ -15,7 +15,7 @@ command = InnerGroup("config", table=TABLE, help="Work with configuration files 
 
 @click.command("validate", cls=Offline, help="Check a configuration file. Exit code 1 where a server would refuse it.")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False))
-@click.option("-j", "--json", "as_json", is_flag=True, help="Print JSON.")
+@json_flag
 def validate(file: str, as_json: bool) -> None:
     digest, problems = check(file)
     if as_json:

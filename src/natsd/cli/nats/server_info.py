@@ -9,8 +9,9 @@ import click
 from natsd.cli import console
 from natsd.cli.block import Block
 from natsd.cli.nats.app import Leaf
-from natsd.cli.nats.fleet import Fleet, data_of, local_time, server_of
+from natsd.cli.nats.fleet import Fleet, data_of, server_of
 from natsd.cli.nats.settings import Settings
+from natsd.cli.times import local_time
 from natsd.cli.values import comma, ibytes, short_duration
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import click
 
 from natsd.cli import console
 from natsd.cli.exit_codes import USAGE, CommandFailed
-from natsd.cli.nats.app import StreamName
+from natsd.cli.nats.app import StreamName, force_flag, json_flag
 from natsd.cli.nats.configuration import (
     agreed,
     differences,
@@ -21,14 +21,7 @@ from natsd.cli.nats.settings import Settings
 from natsd.cli.nats.stream_ask import fill_in, source_of
 from natsd.cli.nats.stream_flags import apply, stream_flags
 from natsd.cli.nats.stream_show import show_stream
-from natsd.cli.nats.targets import (
-    StreamLeaf,
-    choose_stream,
-    force_flag,
-    jetstream,
-    json_flag,
-    stream_argument,
-)
+from natsd.cli.nats.targets import StreamLeaf, choose_stream, jetstream, stream_argument
 from natsd.client.errors import PermissionsViolation
 
 if TYPE_CHECKING:

@@ -11,11 +11,11 @@ import click
 
 from natsd.cli import console
 from natsd.cli.exit_codes import CommandFailed
-from natsd.cli.nats.app import SIZE, StreamName
+from natsd.cli.nats.app import SIZE, StreamName, json_flag
 from natsd.cli.nats.configuration import read_config
 from natsd.cli.nats.settings import Settings
 from natsd.cli.nats.stream_show import show_stream
-from natsd.cli.nats.targets import StreamLeaf, jetstream, json_flag
+from natsd.cli.nats.targets import StreamLeaf, jetstream
 from natsd.cli.progress import Progress
 from natsd.cli.values import MS, comma, ibytes, quote, short_duration
 from natsd.client.errors import Timeout

@@ -10,11 +10,11 @@ import click
 from natsd.cli import console
 from natsd.cli.exit_codes import USAGE, CommandFailed
 from natsd.cli.expression import Expression, ExpressionError
-from natsd.cli.nats.app import DURATION
+from natsd.cli.nats.app import DURATION, json_flag
 from natsd.cli.nats.settings import Settings
 from natsd.cli.nats.stream_list import show_streams
 from natsd.cli.nats.stream_show import REQUIRED_KEY
-from natsd.cli.nats.targets import StreamLeaf, jetstream, json_flag
+from natsd.cli.nats.targets import StreamLeaf, jetstream
 from natsd.cli.times import since_ns
 from natsd.subjects.match import matches
 

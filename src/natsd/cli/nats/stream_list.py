@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import click
 
 from natsd.cli import console
+from natsd.cli.nats.app import json_flag
 from natsd.cli.nats.settings import Settings
 from natsd.cli.nats.stream_show import show_stream
-from natsd.cli.nats.targets import INTERNAL, StreamLeaf, choose_stream, jetstream, json_flag, stream_argument, wants_all
+from natsd.cli.nats.targets import INTERNAL, StreamLeaf, choose_stream, jetstream, stream_argument, wants_all
 from natsd.cli.table import show_table
 from natsd.cli.times import local_time, since_ns
 from natsd.cli.values import comma, ibytes, short_duration

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import click
 
 from natsd.cli import console
-from natsd.cli.nats.app import DURATION
+from natsd.cli.nats.app import DURATION, json_flag
 from natsd.cli.nats.settings import Settings
 from natsd.cli.nats.show import show_body
 from natsd.cli.nats.stream_read import read_stream, stored_of
-from natsd.cli.nats.targets import StreamLeaf, choose_stream, jetstream, json_flag, stream_argument
+from natsd.cli.nats.targets import StreamLeaf, choose_stream, jetstream, stream_argument
 from natsd.cli.nats.translate import translate
 from natsd.cli.prompt import ask
 from natsd.cli.times import local_time, render_time, since_ns

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 import click
 
 from natsd.cli import console
+from natsd.cli.nats.app import json_flag
 from natsd.cli.nats.settings import Settings
 from natsd.cli.nats.stream_list import show_missing
 from natsd.cli.nats.stream_show import REQUIRED_KEY, STORAGE, compact_cluster, deleted_of
-from natsd.cli.nats.targets import StreamLeaf, jetstream, json_flag
+from natsd.cli.nats.targets import StreamLeaf, jetstream
 from natsd.cli.table import show_table
 from natsd.cli.times import NEVER_NS
 from natsd.cli.values import comma, ibytes, short_duration

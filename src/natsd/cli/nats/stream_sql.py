@@ -9,9 +9,9 @@ import click
 
 from natsd.cli import console
 from natsd.cli.exit_codes import ERROR, TIMEOUT, USAGE, CommandFailed
-from natsd.cli.nats.app import Offline, StreamName
+from natsd.cli.nats.app import Offline, StreamName, json_flag
 from natsd.cli.nats.settings import Settings
-from natsd.cli.nats.targets import jetstream, json_flag
+from natsd.cli.nats.targets import jetstream
 from natsd.cli.values import comma
 from natsd.client.errors import NoResponders, Timeout
 from natsd.client.jetstream import ApiError, JetStreamMissing, read_answer, status_of
