@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from natsd.client.connection import Connection
+    from natsd.client.message import Subscription
 
     Answer = dict[str, Any]
     Pairs = Iterable[tuple[str, str]]
@@ -86,7 +87,7 @@ def check_name(name: str, what: str = "stream") -> str:
 
 
 class Meta:
-    """What the reply subject of a delivered message says: where it comes from and what is still to come."""
+    """What the reply subject of a delivered message says: where it comes from, what is still to come (-1: unknown)."""
 
     __slots__ = ("consumer", "consumer_seq", "delivered", "domain", "pending", "stream", "stream_seq", "time_ns")
 
@@ -101,8 +102,29 @@ class Meta:
         self.delivered, self.stream_seq, self.consumer_seq, self.time_ns, self.pending = map(int, tokens[2:7])
 
 
+class StoredMessage(Message):
+    """A message that was got from a stream without a consumer; `meta` has neither the consumer nor its numbers."""
+
+    __slots__ = ("meta",)
+
+    def __init__(
+        self,
+        subject: bytes,
+        header: bytes | None,
+        payload: bytes,
+        subscription: Subscription,
+        stream: str,
+        sequence: int,
+        time_ns: int,
+    ) -> None:
+        super().__init__(subject, None, header, payload, subscription)
+        self.meta = Meta([stream, "", "0", str(sequence), "0", str(time_ns), "-1"])
+
+
 def meta_of(message: Message) -> Meta | None:
-    """What a message says of its stream and consumer; None for one that no consumer delivered."""
+    """What a message says of its stream and consumer; None for one that is of no stream."""
+    if isinstance(message, StoredMessage):
+        return message.meta
     reply = message.reply_bytes
     if reply is None or not reply.startswith(b"$JS.ACK."):
         return None
