@@ -129,7 +129,8 @@ def ask_server(js: JetStream, stream: str, query: str, limit: int) -> Result:
     except ApiError as problem:
         if problem.code == 408:
             raise CommandFailed(str(problem), TIMEOUT) from None
-        raise
+        failed = f"could not query Stream {stream}"
+        raise ApiError(problem.code, problem.err_code, problem.description, failed) from None
     data = bytearray()
     while True:
         message = connection.next_reply(inbox, wait_s)
