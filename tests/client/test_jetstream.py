@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from natsd.client.bucket import BadBucket
 from natsd.client.errors import ClientError
 from natsd.client.jetstream import ApiError, JetStream, meta_of, read_answer, status_of
 from natsd.client.key_value import BadKey, bucket_config, check_key, ttl_text
@@ -68,7 +69,7 @@ def test_keys_and_buckets_that_can_be() -> None:
     config = bucket_config("B", history=3, max_age=10**9, mirror={"name": "KV_A"})
     assert config["max_msgs_per_subject"] == 3 and config["duplicate_window"] == 10**9
     assert "subjects" not in config and config["mirror_direct"]
-    with pytest.raises(BadKey):
+    with pytest.raises(BadBucket):
         bucket_config("a.b")
 
 

@@ -82,7 +82,7 @@ class BadName(BadSubject):
 def check_name(name: str, what: str = "stream") -> str:
     """A name that can stand in a subject as one token. Raises BadName."""
     if not name or not name.isprintable() or any(char in name for char in " .*>/\\"):
-        raise BadName(f'nats: invalid {what} name "{name}"')
+        raise BadName(f'nats: invalid {what} name "{name}": no blanks, dots, stars, slashes, or >')
     return name
 
 

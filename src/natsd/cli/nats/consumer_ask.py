@@ -10,6 +10,7 @@ from natsd.cli.nats.asker import Asker
 from natsd.cli.nats.consumer_flags import backoff, set_filters, start_of
 from natsd.cli.nats.limits import duration_limit, split_words
 from natsd.cli.values import MINUTE
+from natsd.client.jetstream import check_name
 
 if TYPE_CHECKING:
     from typing import Any
@@ -58,10 +59,8 @@ def fill_in(config: Config, name: str | None, values: Config, defaults: bool) ->
 def _name(config: Config, name: str | None, is_ephemeral: bool) -> None:
     if not name and not is_ephemeral:
         name = prompt.ask("Consumer name", "the name of the consumer, or --ephemeral", required=True)
-    if name and any(char in name for char in ".*> \t\r\n/\\"):
-        raise CommandFailed(f'invalid consumer name "{name}": no blanks, dots, stars, slashes, or >', USAGE)
     if name:
-        config["name"] = name
+        config["name"] = check_name(name, "consumer")
         if not is_ephemeral:
             config["durable_name"] = name
 

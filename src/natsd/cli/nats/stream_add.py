@@ -23,6 +23,7 @@ from natsd.cli.nats.stream_flags import apply, stream_flags
 from natsd.cli.nats.stream_show import show_stream
 from natsd.cli.nats.targets import StreamLeaf, choose_stream, jetstream, stream_argument
 from natsd.client.errors import PermissionsViolation
+from natsd.client.jetstream import check_name
 
 if TYPE_CHECKING:
     from typing import Any
@@ -103,9 +104,7 @@ def _add_sources(config: Config, values: Config, defaults: bool) -> None:
 
 def _refuse(config: Config) -> None:
     """Raises a usage error for what no server would take."""
-    name = config.get("name")
-    if not name or any(char in name for char in " \t\r\n.*>/\\") or not str(name).isprintable():
-        raise CommandFailed(f'invalid stream name "{name or ""}": no blanks, dots, stars, slashes, or >', USAGE)
+    check_name(str(config.get("name", "")))
     if ">" in (config.get("subjects") or ()) and not config.get("no_ack"):
         raise CommandFailed('a stream of ">" has to be told --no-ack: its acks would be stored too', USAGE)
 
