@@ -198,7 +198,7 @@ def connections(
     body |= {key: value for key, value in (("filter_subject", subject), ("user", username)) if value}
     with settings.connect() as connection:
         fleet = Fleet(connection, settings.timeout_s)
-        found = connz.fetch(fleet, "$SYS.REQ.SERVER.PING.CONNZ", body, {"tags": []})
+        found = connz.fetch(fleet, "$SYS.REQ.SERVER.PING.CONNZ", body, 0)
     if as_json:
         console.out_json(connz.ordered(found, sort, reverse)[:top])
     else:

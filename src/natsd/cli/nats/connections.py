@@ -41,17 +41,16 @@ HEADERS = (
 )  # fmt: skip
 
 
-def fetch(fleet: Fleet, subject: str, body: dict[str, Any], filters: dict[str, Any]) -> list[Connz]:
-    """Every connection that the servers tell of, each with its server under ``server``.
+def fetch(fleet: Fleet, subject: str, body: dict[str, Any], servers: int) -> list[Connz]:
+    """Every connection that the servers tell of, each with its server under ``server``. servers: 0 where unknown.
 
     A page more is asked for as long as one of the servers has a full one.
     """
     found: list[Connz] = []
     offset = 0
-    size = 0 if filters else fleet.size()
     while True:
         fullest = 0
-        for answer, _ in fleet.stream(subject, {**body, **filters, "offset": offset, "limit": PAGE}, size):
+        for answer, _ in fleet.stream(subject, {**body, "offset": offset, "limit": PAGE}, servers):
             entries = data_of(answer).get("connections") or []
             fullest = max(fullest, len(entries))
             server = server_of(answer)
