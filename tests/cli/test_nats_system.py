@@ -310,6 +310,10 @@ def test_account_report_connections(ask: Ask) -> None:
     answers = {"$SYS.REQ.SERVER.PING.CONNZ": [connz(connection(1, name="mine"))]}
     assert "mine" in ask("account", "report", "connections", answers=answers).out
     assert json.loads(ask("account", "report", "conns", "-j", answers=answers).out)[0]["name"] == "mine"
+    gone = [connection(1, name="slow", reason="Slow Consumer"), connection(2, name="left", reason="Client Closed")]
+    answers = {"$SYS.REQ.SERVER.PING.CONNZ": [connz(*gone)]}
+    found = json.loads(ask("account", "report", "conns", "-j", "--closed-reason", "slow", answers=answers).out)
+    assert [one["name"] for one in found] == ["slow"]
 
 
 def events(system: SystemServer) -> None:

@@ -10,7 +10,7 @@ from natsd.cli import console
 from natsd.cli.block import Block
 from natsd.cli.exit_codes import CommandFailed
 from natsd.cli.nats.app import InnerGroup, Leaf, Table, json_flag
-from natsd.cli.nats.fleet import Fleet, data_of, read_answer
+from natsd.cli.nats.fleet import ALL, Fleet, data_of, read_answer
 from natsd.cli.nats.settings import Settings
 from natsd.cli.values import comma, go_duration, ibytes, short_duration
 from natsd.client.errors import ClientError, NoResponders, PermissionsViolation, Timeout
@@ -178,6 +178,7 @@ def _show_permissions(block: Block, permissions: dict[str, Any]) -> None:
 @click.option("--subject", metavar="SUBJECT", help="Only those subscribed to this.")
 @click.option("--username", metavar="NAME", help="Connections of this user only.")
 @click.option("--state", type=click.Choice(["open", "closed", "all"]), default="open", show_default=True, help="Which.")
+@click.option("--closed-reason", metavar="TEXT", help="Only those closed for a reason with this in it.")
 @click.pass_obj
 def connections(
     settings: Settings,
@@ -188,18 +189,19 @@ def connections(
     subject: str | None,
     username: str | None,
     state: str,
+    closed_reason: str | None,
 ) -> None:
     from natsd.cli.nats import connections as connz
     from natsd.cli.nats.server_request import STATES
 
     if sort not in connz.SORTS:
         raise click.UsageError(f'unknown order "{sort}", there are {", ".join(connz.SORTS)}')
-    body: dict[str, Any] = {"auth": True, "state": STATES[state]}
+    body: dict[str, Any] = {"auth": True, "state": STATES["closed" if closed_reason else state]}
     body |= {key: value for key, value in (("filter_subject", subject), ("user", username)) if value}
     with settings.connect() as connection:
         fleet = Fleet(connection, settings.timeout_s)
-        found = connz.fetch(fleet, "$SYS.REQ.SERVER.PING.CONNZ", body, 0)
+        found = connz.closed_for(closed_reason, connz.fetch(fleet, f"{ALL}.CONNZ", body, 0))
     if as_json:
         console.out_json(connz.ordered(found, sort, reverse)[:top])
     else:
-        connz.show(found, sort, reverse, top, state != "open")
+        connz.show(found, sort, reverse, top, body["state"] != 0)

@@ -60,6 +60,13 @@ def fetch(fleet: Fleet, subject: str, body: dict[str, Any], servers: int) -> lis
         offset += PAGE
 
 
+def closed_for(reason: str | None, found: list[Connz]) -> list[Connz]:
+    """Those that were closed for a reason with this in it, all of them without one."""
+    if not reason:
+        return found
+    return [one for one in found if reason.lower() in str(one.get("reason", "")).lower()]
+
+
 def show(found: list[Connz], sort: str, reverse: bool, top: int, with_reason: bool) -> None:
     """Two tables: the connections, and how many each server has."""
     from natsd.cli.table import show_table

@@ -90,7 +90,7 @@ def add(
 @click.command("edit", cls=StreamLeaf, help="Change the configuration of a consumer. Shows the differences and asks.")
 @consumer_arguments
 @click.option("--config", "config_file", metavar="FILE", help="Take the new configuration from a JSON file.")
-@click.option("-i", "--interactive", is_flag=True, help="Edit it in $VISUAL or $EDITOR.")
+@click.option("-i", "--interactive/--no-interactive", default=False, help="Edit it in $VISUAL or $EDITOR.")
 @click.option("--dry-run", is_flag=True, help="Only show the differences; exit code 1 where there are some.")
 @force_flag
 @consumer_flags(editing=True)

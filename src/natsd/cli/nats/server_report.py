@@ -123,9 +123,7 @@ def connections(
     body |= {key: value for key, value in (("acc", account), ("user", username), ("filter_subject", subject)) if value}
 
     def draw(fleet: Fleet) -> None:
-        found = report.connections(fleet, body)
-        if closed_reason:
-            found = [one for one in found if closed_reason.lower() in str(one.get("reason", "")).lower()]
+        found = connz.closed_for(closed_reason, report.connections(fleet, body))
         if report.as_json:
             console.out_json(connz.ordered(found, sort, report.reverse)[: limit or top])
         else:

@@ -112,7 +112,7 @@ def _refuse(config: Config) -> None:
 @click.command("edit", cls=StreamLeaf, help="Change the configuration of a stream. Shows the differences and asks.")
 @stream_argument
 @click.option("--config", "config_file", metavar="FILE", help="Take the new configuration from a JSON file.")
-@click.option("-i", "--interactive", is_flag=True, help="Edit it in $VISUAL or $EDITOR.")
+@click.option("-i", "--interactive/--no-interactive", default=False, help="Edit it in $VISUAL or $EDITOR.")
 @click.option("--dry-run", is_flag=True, help="Only show the differences; exit code 1 where there are some.")
 @force_flag
 @stream_flags(editing=True)
