@@ -103,7 +103,9 @@ def test_what_the_server_objects_to_is_said(start: Callable[[Answers], Any], tmp
     error = {"error": {"code": 400, "err_code": 10064, "description": "snapshot failed: memory"}}
     inside, _ = start({"$JS.API.STREAM.SNAPSHOT.A": answer(error)})
     result = inside.run("stream", "backup", "A", str(tmp_path))
-    assert result.code == 1 and result.err == "nats: error: snapshot failed: memory (10064)\n"
+    assert (
+        result.code == 1 and result.err == "nats: error: could not back up Stream A: snapshot failed: memory (10064)\n"
+    )
 
 
 def save(folder: Path, data: bytes = b"x" * 150_000) -> None:

@@ -194,4 +194,5 @@ def test_consumers_are_removed(orders: Inside) -> None:
     assert orders.run("consumer", "rm", "ORDERS", "W").code == 2
     assert orders.ok("consumer", "rm", "ORDERS", "W", "-f") == ""
     result = orders.run("consumer", "info", "ORDERS", "W")
-    assert result.code == 1 and result.err == "nats: error: consumer not found (10014)\n"
+    assert result.code == 1
+    assert result.err == "nats: error: could not load Consumer ORDERS > W: consumer not found (10014)\n"

@@ -34,7 +34,7 @@ def test_a_bucket_is_made_and_shown(inside: Inside) -> None:
     config = inside.json("kv", "info", "B")["config"]
     assert config["deny_delete"] and config["allow_rollup_hdrs"] and config["discard"] == "new"
     assert "History Kept: 2\n" in inside.ok("kv", "edit", "B", "--history", "2")
-    assert inside.run("kv", "add", "bad.name").code == 1
+    assert inside.run("kv", "add", "bad.name").code == 2
 
 
 def test_values_are_put_got_and_listed(inside: Inside) -> None:
@@ -113,6 +113,16 @@ def test_watch_shows_what_is_there_first(inside: Inside) -> None:
     assert inside.ok("kv", "watch", "B", "--revision", "3", "--no-deletes", "--count", "1").endswith("b: 3\n")
 
 
+def test_a_bucket_is_edited(inside: Inside) -> None:
+    for kind, stream in (("kv", "KV_B"), ("object", "OBJ_B")):
+        inside.ok(kind, "add", "B", "--metadata", "team=a")
+        inside.ok(kind, "edit", "B", "--ttl", "1m", "--description", "new", "--max-bucket-size", "1MB")
+        config = inside.json("stream", "info", stream)["config"]
+        assert config["description"] == "new" and config["max_bytes"] == 1 << 20
+        assert config["max_age"] == config["duplicate_window"] == 60 * 10**9
+        assert config["metadata"]["team"] == "a"
+
+
 def test_objects_go_in_and_out(inside: Inside, tmp_path: Path) -> None:
     content = os.urandom(300_000)
     source, target = tmp_path / "file", tmp_path / "copy"
@@ -164,7 +174,7 @@ def test_a_damaged_object_is_noticed_and_nothing_is_written(inside: Inside, tmp_
     inside.ok("object", "put", "FILES", str(source), "--name", "f")
     inside.ok("stream", "rmm", "OBJ_FILES", "1", "-f")
     result = inside.run("object", "get", "FILES", "f", "-O", str(target), "--timeout", "300ms")
-    assert result.code == 1 and "chunks of the object are missing" in result.err
+    assert result.code == 1 and "chunks of object f are missing" in result.err
     assert not target.exists() and not list(tmp_path.glob("*.part"))
 
 

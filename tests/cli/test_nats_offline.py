@@ -21,7 +21,7 @@ def test_an_error_is_explained_by_its_code(capfd: pytest.CaptureFixture[str]) ->
     code, out, _ = run(capfd, "errors", "lookup", "10059")
     assert code == 0 and out == (
         "NATS Error Code: 10059\n\n  Description: stream not found\n    HTTP Code: 404\n"
-        "     Constant: JSStreamNotFoundErr\n\n"
+        "         Name: STREAM_NOT_FOUND\n\n"
     )
     assert run(capfd, "errors", "lookup", "1")[0] == 1
     assert json.loads(run(capfd, "errors", "lookup", "10014", "-j")[1])["code"] == 404

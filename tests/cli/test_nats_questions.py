@@ -143,3 +143,18 @@ def test_a_view_goes_on_page_by_page(inside: Inside) -> None:
         inside.url, ["stream", "view", "A", "2"], [("Next Page? [Y/n]: ", ""), ("Next Page? [Y/n]: ", "n")]
     )
     assert code == 0 and "message-4" in shown and "message-5" not in shown
+
+
+@pytest.mark.parametrize(
+    ("args", "question"),
+    [
+        (["stream", "add"], "Stream Name: "),
+        (["stream", "add", "A", "--subjects", "a"], "Storage [file]: "),
+        (["kv", "del", "B"], "Delete bucket B? [y/N]: "),
+    ],
+)
+def test_the_end_of_input_ends_a_command_that_asks(inside: Inside, args: list[str], question: str) -> None:
+    inside.ok("kv", "add", "B")
+    code, shown = at_terminal(inside.url, args, [(question, "\x04")])
+    assert code == 130 and shown.rstrip("\n").endswith(question)
+    assert inside.json("stream", "ls", "-a") == ["KV_B"]

@@ -32,6 +32,16 @@ def test_raw_prints_the_reply_only(nats: Nats) -> None:
     assert (result.code, result.out, result.err) == (0, "body\n", "")
 
 
+def test_a_reply_goes_through_a_command(nats: Nats) -> None:
+    replier = nats.reply("orders.eu", "done")
+    upper = ("--translate", "tr a-z A-Z")
+    assert nats.run("request", "orders.eu", "x", "--raw", *upper).out == "DONE\n"
+    assert nats.run("request", "orders.eu", "x", "--translate", "echo {{Subject}}").out.startswith("_INBOX.")
+    failed = nats.run("request", "orders.eu", "x", "--raw", "--translate", "false")
+    replier.stop()
+    assert "Error while translating: false ended with exit code 1\n" in failed.err
+
+
 def test_nobody_listening_is_exit_code_3(nats: Nats) -> None:
     result = nats.run("request", "nobody", "x")
     assert result.code == 3

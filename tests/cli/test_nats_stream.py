@@ -137,7 +137,8 @@ def test_messages_are_got_by_number_and_by_subject(inside: Inside) -> None:
     assert raw["seq"] == 5 and base64.b64decode(raw["data"]) == b"message 5"
     assert inside.ok("stream", "get", "ORDERS", "1", "--translate", "tr a-z A-Z").endswith("\nMESSAGE 1\n\n")
     result = inside.run("stream", "get", "ORDERS", "99")
-    assert result.code == 1 and result.err == "nats: error: no message found (10037)\n"
+    assert result.code == 1
+    assert result.err == "nats: error: could not load message 99 of Stream ORDERS: no message found (10037)\n"
 
 
 @pytest.mark.parametrize("retention", ["limits", "interest", "work"])
@@ -259,7 +260,7 @@ def test_streams_are_removed(inside: Inside) -> None:
     assert inside.run("stream", "rm", "ORDERS").code == 2
     assert inside.ok("stream", "rm", "ORDERS", "-f") == ""
     result = inside.run("stream", "rm", "ORDERS", "-f")
-    assert result.code == 1 and result.err == "nats: error: stream not found (10059)\n"
+    assert result.code == 1 and result.err == "nats: error: could not delete Stream ORDERS: stream not found (10059)\n"
 
 
 def test_the_api_is_shown_with_trace_and_found_in_a_domain(inside: Inside) -> None:

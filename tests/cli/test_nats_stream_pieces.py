@@ -11,10 +11,11 @@ import pytest
 from natsd.cli import prompt
 from natsd.cli.exit_codes import CommandFailed
 from natsd.cli.expression import Expression, ExpressionError
+from natsd.cli.nats.configuration import differences
 from natsd.cli.nats.consumer_flags import apply as apply_consumer
 from natsd.cli.nats.consumer_flags import backoff, start_of, until
 from natsd.cli.nats.consumer_show import render_consumer
-from natsd.cli.nats.limits import differences, parse_metadata, size_limit
+from natsd.cli.nats.limits import parse_metadata, size_limit
 from natsd.cli.nats.server_report_js import row_of
 from natsd.cli.nats.stream_backup import S2Meter
 from natsd.cli.nats.stream_flags import apply as apply_stream

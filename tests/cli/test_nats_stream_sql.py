@@ -134,7 +134,7 @@ def test_the_query_may_come_from_a_file_or_stdin(orders: Inside, tmp_path: Path)
         (("ORDERS", "SELECT missing"), 1, "invalid query: no such column: missing (19001)"),
         (("ORDERS", "DELETE FROM messages"), 1, "(19001)"),
         (("ORDERS", "ATTACH 'other.db' AS other"), 1, "invalid query: not authorized (19001)"),
-        (("NONE", "SELECT 1"), 1, "stream not found (10059)"),
+        (("NONE", "SELECT 1"), 1, "could not query Stream NONE: stream not found (10059)"),
         (("ORDERS", SLOW, "--timeout", "300ms"), 4, "the query took longer than 300ms (19002)"),
     ],
 )
@@ -274,7 +274,7 @@ def test_a_directory_is_asked_without_a_server(inside: Inside, directory: Path) 
         (("NONE", "SELECT 1", "--account", "X"), "there are streams of $G, OTHER"),
         (
             ("ORDERS", "SELECT json_extract(payload, '$') FROM messages WHERE json(subject)"),
-            "malformed JSON",
+            "malformed JSON; json_valid(payload) AND",
         ),
     ],
 )

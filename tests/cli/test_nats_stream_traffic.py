@@ -80,6 +80,23 @@ def test_where_to_start(orders: Inside, way: tuple[str, ...]) -> None:
         assert orders.ok("sub", "--stream", "ORDERS", "--raw", *flags, *end, *way) == out, flags
 
 
+def test_direct_reading_makes_no_consumer(inside: Inside, tmp_path: Path) -> None:
+    inside.ok("stream", "add", "FULL", "--subjects", "full.*", "--max-consumers", "1", "--defaults")
+    inside.ok("consumer", "add", "FULL", "C", "--pull", "--defaults")
+    for subject, body in (("full.a", "1"), ("full.a", "2"), ("full.b", "3")):
+        inside.ok("pub", subject, body, "-J", "-q", "-H", "K:v")
+    assert "maximum consumers limit" in inside.run("sub", "--stream", "FULL", "-T").err
+    direct = ("sub", "--stream", "FULL", "--direct", "-T")
+    assert inside.ok(*direct, "--raw") == "1\n2\n3\n"
+    assert inside.ok(*direct, "--raw", "full.a", "--last") == "2\n"
+    assert inside.ok(*direct, "--raw", "full.c", "--last") == ""
+    assert inside.ok(*direct, "--raw", "full.a", "--last-per-subject") == "2\n"
+    head = r"\[#1\] Received JetStream message \(direct\): stream: FULL seq 3 / subject: full.b / time: .*\n"
+    assert re.fullmatch(head + "K: v\n\n3\n\n", inside.ok(*direct, "full.b"))
+    inside.ok(*direct, "full.b", "--dump", str(tmp_path))
+    assert json.loads((tmp_path / "3.json").read_bytes())["Reply"] == ""
+
+
 def test_a_work_queue_is_read_without_taking_from_it(orders: Inside) -> None:
     orders.ok("stream", "add", "JOBS", "--subjects", "jobs", "--retention", "work", "--defaults")
     orders.ok("pub", "jobs", "a", "-J", "-q")

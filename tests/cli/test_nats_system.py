@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from natsd.cli.nats.fleet import parse_time
 from natsd.cli.nats.server_list import compact_names
+from natsd.cli.times import unix_seconds
 from tests.cli.system import ID, OTHER_ID, SystemServer, connection, connz, server, statsz
 
 if TYPE_CHECKING:
@@ -288,6 +288,19 @@ def test_account_info(ask: Ask) -> None:
     assert document["user"]["user"] == "bob" and document["jetstream"] is None and document["rtt"] > 0
 
 
+def test_account_info_says_why_there_is_nothing_about_streams(ask: Ask) -> None:
+    def refuse(err_code: int, text: str) -> dict[str, Any]:
+        return {"$JS.API.INFO": [{"error": {"code": 503, "err_code": err_code, "description": text}}]}
+
+    off = ask("account", "info", answers=refuse(10039, "JetStream not enabled for account")).out
+    assert "\n   JetStream is not supported in this account\n" in off
+    busy = ask("account", "info", answers=refuse(10008, "system temporarily unavailable"))
+    words = "Could not obtain account information: system temporarily unavailable (10008)"
+    assert busy.code == 0 and f"\n   {words}\n" in busy.out
+    document = json.loads(ask("account", "info", "-j", answers=refuse(10008, "system temporarily unavailable")).out)
+    assert document["jetstream"] is None and document["jetstream_error"] == words
+
+
 def test_account_info_of_a_server_that_does_not_tell_users(nats: Nats, ask: Ask) -> None:
     result = ask("account", "info")
     assert result.code == 0 and "Connected URL: nats://" in result.out and "User:" not in result.out
@@ -297,6 +310,10 @@ def test_account_report_connections(ask: Ask) -> None:
     answers = {"$SYS.REQ.SERVER.PING.CONNZ": [connz(connection(1, name="mine"))]}
     assert "mine" in ask("account", "report", "connections", answers=answers).out
     assert json.loads(ask("account", "report", "conns", "-j", answers=answers).out)[0]["name"] == "mine"
+    gone = [connection(1, name="slow", reason="Slow Consumer"), connection(2, name="left", reason="Client Closed")]
+    answers = {"$SYS.REQ.SERVER.PING.CONNZ": [connz(*gone)]}
+    found = json.loads(ask("account", "report", "conns", "-j", "--closed-reason", "slow", answers=answers).out)
+    assert [one["name"] for one in found] == ["slow"]
 
 
 def events(system: SystemServer) -> None:
@@ -351,9 +368,9 @@ def test_top(ask: Ask) -> None:
 
 
 def test_times_and_names() -> None:
-    assert parse_time("2026-01-02T03:04:05.123456789Z") == parse_time("2026-01-02T04:04:05.123456+01:00")
-    assert parse_time("2026-01-02T03:04:05.1Z") - parse_time("2026-01-02T03:04:05Z") == pytest.approx(0.1)
-    assert parse_time("nonsense") == 0.0
+    assert unix_seconds("2026-01-02T03:04:05.123456Z") == unix_seconds("2026-01-02T04:04:05.123456+01:00")
+    assert unix_seconds("2026-01-02T03:04:05.1Z") - unix_seconds("2026-01-02T03:04:05Z") == pytest.approx(0.1)
+    assert unix_seconds("nonsense") == 0.0
     assert compact_names(["a.x.net", "b.x.net"]) == ["a", "b"]
     assert compact_names(["a.x.net"]) == ["a.x.net"]
     assert compact_names(["10.0.0.1", "10.0.0.2"]) == ["10.0.0.1", "10.0.0.2"]

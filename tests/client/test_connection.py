@@ -273,3 +273,21 @@ def test_a_bare_batch_has_only_messages(world: World) -> None:
     assert connection.read_batch(1) == [("MSG", 1, b"a", None, None, b"hi")]
     assert connection.read_batch(1) == [("MSG", 1, b"a", None, None, b"ho")]
     assert connection.read_batch(1) == []
+
+
+def test_what_comes_while_a_block_is_written_is_in_the_next_batch(world: World) -> None:
+    connection = world.connected()
+    connection.subscribe("a")
+    connection.flush()
+    write = world.server.write
+
+    def write_to_a_full_socket(data: bytes, take: Any, stall_s: float) -> None:
+        if data.startswith(b"PUB"):
+            take(b"MSG a 1 2\r\nhi\r\nPING\r\nMSG a 1 2\r\nh")
+            take(b"o\r\n")
+        write(data, take, stall_s)
+
+    world.server.write = write_to_a_full_socket  # type: ignore[method-assign]
+    connection.write_block(b"PUB b 0\r\n\r\n")
+    assert [event[5] for event in connection.read_batch(1)] == [b"hi", b"ho"]
+    assert connection.read_batch(0) == [] and b"PONG" in world.server.lines

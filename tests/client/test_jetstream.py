@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from natsd.client.bucket import BadBucket
 from natsd.client.errors import ClientError
-from natsd.client.jetstream import ApiError, meta_of, read_answer, status_of
+from natsd.client.jetstream import ApiError, JetStream, meta_of, read_answer, status_of
 from natsd.client.key_value import BadKey, bucket_config, check_key, ttl_text
 from natsd.client.message import Message, Subscription
 from natsd.client.object_store import digest_text
@@ -68,7 +69,7 @@ def test_keys_and_buckets_that_can_be() -> None:
     config = bucket_config("B", history=3, max_age=10**9, mirror={"name": "KV_A"})
     assert config["max_msgs_per_subject"] == 3 and config["duplicate_window"] == 10**9
     assert "subjects" not in config and config["mirror_direct"]
-    with pytest.raises(BadKey):
+    with pytest.raises(BadBucket):
         bucket_config("a.b")
 
 
@@ -83,3 +84,29 @@ def test_digests_times_and_payloads_as_they_are_stored() -> None:
     assert time_of("1970-01-01T00:00:01.5Z") == 1_500_000_000 and time_of("never") == 0
     assert payload_of({"data": "aGk=", "hdrs": "TkFUUy8xLjA="}) == (b"hi", b"NATS/1.0")
     assert payload_of({}) == (b"", None)
+
+
+class Refusing:
+    """A connection to a server that objects to everything."""
+
+    def request(self, subject: str, payload: bytes, timeout_s: float) -> Message:
+        return message(payload=b'{"error":{"code":400,"err_code":10003,"description":"bad request"}}')
+
+
+@pytest.mark.parametrize(
+    ("ask", "words"),
+    [
+        (lambda js: js.stream_info("S"), "could not load Stream S"),
+        (lambda js: js.create_consumer("S", {"name": "C"}), "could not create Consumer S > C"),
+        (lambda js: js.get_message("S", seq=7), "could not load message 7 of Stream S"),
+        (lambda js: js.get_message("S", last_by_subj="a.b"), "could not load the last message of a.b of Stream S"),
+        (lambda js: js.consumer_names("S"), "could not list the Consumers of Stream S"),
+    ],
+)
+def test_a_refused_request_says_what_could_not_be_done(ask: Any, words: str) -> None:
+    connection: Any = Refusing()
+    with pytest.raises(ApiError) as refused:
+        ask(JetStream(connection))
+    assert str(refused.value) == f"{words}: bad request (10003)" and refused.value.description == "bad request"
+    with pytest.raises(ApiError, match=r"^bad request \(10003\)$"):
+        JetStream(connection).account_info()

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from natsd.client import key_value
+from natsd.client.bucket import BucketNotFound
 from natsd.client.headers import render_headers
 from natsd.client.jetstream import ApiError, Meta
-from natsd.client.key_value import Bucket, BucketNotFound, KeyNotFound, WrongRevision
+from natsd.client.key_value import Bucket, KeyNotFound, WrongRevision
 from natsd.client.message import Message, Subscription
 
 Pairs = list[tuple[str, str]]

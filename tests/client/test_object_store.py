@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from natsd.client import object_store
+from natsd.client.bucket import BadBucket, BucketNotFound
 from natsd.client.jetstream import ApiError, Meta
 from natsd.client.message import Message, Subscription
-from natsd.client.object_store import BadObject, BucketNotFound, ObjectNotFound, ObjectStore, bucket_config
+from natsd.client.object_store import BadObject, ObjectNotFound, ObjectStore, bucket_config
 
 
 class Memory:
@@ -162,7 +163,7 @@ def test_buckets_that_are_not_there_or_cannot_be(memory: Memory) -> None:
     js: Any = memory
     with pytest.raises(BucketNotFound):
         ObjectStore(js, "NONE")
-    with pytest.raises(BadObject):
+    with pytest.raises(BadBucket):
         ObjectStore(js, "a.b")
     memory.kept.append(("$O.B.M.YQ==", b"nonsense"))
     with pytest.raises(BadObject, match="cannot be read"):

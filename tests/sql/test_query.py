@@ -18,7 +18,7 @@ from natsd.sql.values import (
     render_headers,
     render_payload,
     render_subject,
-    render_time,
+    render_times,
 )
 from natsd.store.contract import Limits
 from natsd.store.memory import MemoryStore
@@ -34,6 +34,10 @@ START_NS = 1_764_311_600 * SECOND_NS
 SUBJECTS = [b"a", b"a.b", b"a.b.c", b"a.B", b"A.b", b"b.a", b"orders.eu.1", b"orders.us.1", b"1.2", b"x.\xff", b"x.*"]
 PAYLOADS = [b"", b"5", b'{"n":1,"s":"x"}', b'{"n":[2,3]}', b"text", b"\xff\xfe", b"a\0b", "é".encode()]
 HEADERS = [None, b"NATS/1.0\r\nK: 1\r\n\r\n", b"NATS/1.0\r\nK: 1\r\nK: 2\r\n\r\n"]
+
+
+def _text(time_ns: int) -> str:
+    return render_times([time_ns])[0]
 
 
 def make_stream(messages: list[tuple[bytes, bytes | None, bytes, int]], gone: list[int]) -> StreamStore:
@@ -55,7 +59,7 @@ def plain_table(stream: StreamStore) -> apsw.Connection:
         "headers TEXT, payload)"
     )
     for seq, subject, header, payload, time_ns in stream.load_many(range(stream.first_seq, stream.last_seq + 1)):
-        values = seq, render_time(time_ns), time_ns, render_subject(subject), render_headers(header)
+        values = seq, _text(time_ns), time_ns, render_subject(subject), render_headers(header)
         database.execute("INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?)", (*values, render_payload(payload)))
     return database
 
@@ -88,8 +92,8 @@ NUMBER = st.one_of(
     st.integers(-2, 30).map(str), st.sampled_from(["2.5", "NULL", "'3'", "'x'", "x'33'", "1e300", "-1e300"])
 )
 TIME = st.one_of(
-    st.integers(0, 20).map(lambda n: f"'{render_time(START_NS + n * SECOND_NS // 2)}'"),
-    st.integers(0, 10).map(lambda n: f"'{render_time(START_NS + n * SECOND_NS)[:19].replace('T', ' ')}'"),
+    st.integers(0, 20).map(lambda n: f"'{_text(START_NS + n * SECOND_NS // 2)}'"),
+    st.integers(0, 10).map(lambda n: f"'{_text(START_NS + n * SECOND_NS)[:19].replace('T', ' ')}'"),
     st.integers(0, 10).map(lambda n: f"datetime({START_NS // SECOND_NS + n}, 'unixepoch')"),
     st.sampled_from(["'2025-11-28'", "'2025-11-29T01:00+02:00'", "'later'", "NULL", "5"]),
 )

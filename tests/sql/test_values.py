@@ -15,23 +15,32 @@ from natsd.sql.values import (
     render_headers,
     render_payload,
     render_subject,
-    render_time,
+    render_times,
 )
 
 TIMES = st.integers(-60_000_000_000 * SECOND_NS, 9_000_000_000 * SECOND_NS)
 
 
+def _text(time_ns: int) -> str:
+    return render_times([time_ns])[0]
+
+
+@given(st.lists(st.one_of(TIMES, st.integers(-3 * SECOND_NS, 3 * SECOND_NS))))
+def test_times_of_a_batch_have_the_text_that_each_has_alone(times: list[int]) -> None:
+    assert render_times(times) == [_text(time_ns) for time_ns in times]
+
+
 @given(TIMES)
 def test_a_time_comes_back_from_its_text(time_ns: int) -> None:
-    assert moment(render_time(time_ns)) == time_ns
+    assert moment(_text(time_ns)) == time_ns
 
 
 @given(TIMES, TIMES)
 def test_texts_sort_as_the_times_do(one: int, other: int) -> None:
     expected = (one > other) - (one < other)
-    assert compare_times(render_time(one), render_time(other)) == expected
+    assert compare_times(_text(one), _text(other)) == expected
     if one >= 0 and other >= 0:
-        assert (render_time(one) > render_time(other)) - (render_time(one) < render_time(other)) == expected
+        assert (_text(one) > _text(other)) - (_text(one) < _text(other)) == expected
 
 
 @pytest.mark.parametrize(
@@ -58,9 +67,9 @@ def test_what_means_a_time(text: str, expected: int | None) -> None:
 
 
 TEXTS = st.one_of(
-    TIMES.map(render_time),
-    TIMES.map(lambda ns: render_time(ns)[:19].replace("T", " ")),
-    TIMES.map(lambda ns: render_time(ns)[:10]),
+    TIMES.map(_text),
+    TIMES.map(lambda ns: _text(ns)[:19].replace("T", " ")),
+    TIMES.map(lambda ns: _text(ns)[:10]),
     st.text(max_size=3),
 )
 

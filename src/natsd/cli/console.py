@@ -29,6 +29,13 @@ def out_text(text: str) -> None:
     out(text.encode("utf-8", "surrogateescape"))
 
 
+def out_json(document: object) -> None:
+    """JSON as every command prints it."""
+    import json
+
+    out_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+
+
 def flush() -> None:
     if _stdout is not None:
         _stdout.flush()

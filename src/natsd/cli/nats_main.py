@@ -39,6 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(argv: Sequence[str] | None) -> int:
     import click
 
+    from natsd.cli import console
     from natsd.cli.exit_codes import ERROR, FINE, USAGE, CommandFailed, exit_code_of, line_of
     from natsd.cli.nats.app import nats
     from natsd.cli.nats.settings import Settings
@@ -54,6 +55,10 @@ def _run(argv: Sequence[str] | None) -> int:
         return FINE
     except click.exceptions.Exit as problem:
         return problem.exit_code
+    except click.exceptions.Abort:
+        # Ctrl-C or Ctrl-D in place of an answer, which ends no line.
+        console.note("\n")
+        return INTERRUPTED
     except click.UsageError as problem:
         return _complain(_usage(problem), USAGE)
     except click.ClickException as problem:

@@ -15,6 +15,11 @@ def parse_time_ns(text: str) -> int | None:
     return time_of(text) or None
 
 
+def unix_seconds(text: str) -> float:
+    """Seconds since 1970, 0 for what is no time."""
+    return (parse_time_ns(text) or 0) / SECOND_NS
+
+
 def render_time(at_ns: int) -> str:
     """RFC 3339 in UTC, with as many decimals as needed."""
     seconds, rest = divmod(at_ns, SECOND_NS)

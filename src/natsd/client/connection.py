@@ -39,6 +39,8 @@ class Connection(Link):
         self._replies: deque[Message] = deque()
         self._reply_root = ""
         self._requests = 0
+        # MSG events that came while a block was written.
+        self._early: list[tuple[Any, ...]] = []
 
     # -- reading
 
@@ -53,9 +55,14 @@ class Connection(Link):
 
     def read_batch(self, timeout_s: float | None = None) -> list[tuple[Any, ...]]:
         """One read as the scanner's bare MSG events, without queues: the fast way for one subscription that counts."""
+        if self._early:
+            found, self._early = self._early, []
+            return found
         data = self._read_bare(timeout_s)
-        if data is None:
-            return []
+        return [] if data is None else self._bare(data)
+
+    def _bare(self, data: bytes) -> list[tuple[Any, ...]]:
+        """The MSG events in what was read; all others are seen to."""
         events = self._scan(data)
         others = [event for event in events if event[0] != "MSG"]
         if not others:
@@ -106,13 +113,16 @@ class Connection(Link):
         self._queue(wire.render_publish(raw, raw_reply, header, payload))
 
     def write_block(self, block: bytes) -> None:
-        """Send protocol bytes made beforehand, past the collecting buffer."""
+        """Send protocol bytes made beforehand, past the collecting buffer. What comes meanwhile is for `read_batch`."""
         if not self._send(None) or self._transport is None:
             return
         try:
-            self._transport.write(block, self._take, STALL_S)
+            self._transport.write(block, self._take_early, STALL_S)
         except (OSError, EOFError) as problem:
             self._lose(problem)
+
+    def _take_early(self, data: bytes) -> None:
+        self._early += self._bare(data)
 
     def subscribe(self, subject: str, group: str = "", queue: deque[Message] | None = None) -> Subscription:
         """Subscribe, in a queue group if one is named; `queue` may be shared by several subscriptions."""

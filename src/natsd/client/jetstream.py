@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from natsd.client.connection import Connection
+    from natsd.client.message import Subscription
 
     Answer = dict[str, Any]
     Pairs = Iterable[tuple[str, str]]
@@ -27,13 +28,45 @@ STREAM_NOT_FOUND, CONSUMER_NOT_FOUND, MESSAGE_NOT_FOUND, WRONG_LAST_SEQUENCE = 1
 
 
 class ApiError(ClientError):
-    """What a server objects to in a request: HTTP-like `code`, `err_code` of the error table, its description."""
+    """What a server objects to in a request: HTTP-like `code`, `err_code` of the error table, its description.
 
-    def __init__(self, code: int, err_code: int, description: str) -> None:
-        super().__init__(f"{description} ({err_code})" if err_code else description)
+    `failed` says what was asked for, as ``could not load Stream ORDERS``.
+    """
+
+    def __init__(self, code: int, err_code: int, description: str, failed: str = "") -> None:
+        reason = f"{description} ({err_code})" if err_code else description
+        super().__init__(f"{failed}: {reason}" if failed else reason)
         self.code = code
         self.err_code = err_code
         self.description = description
+
+
+# Beginnings of requests, and what could not be done where one is refused; the names come behind.
+_FAILED = (
+    ("STREAM.CREATE", "create Stream"),
+    ("STREAM.UPDATE", "change Stream"),
+    ("STREAM.INFO", "load Stream"),
+    ("STREAM.DELETE", "delete Stream"),
+    ("STREAM.PURGE", "purge Stream"),
+    ("STREAM.MSG.DELETE", "remove a message of Stream"),
+    ("STREAM.SNAPSHOT", "back up Stream"),
+    ("STREAM.RESTORE", "restore Stream"),
+    ("CONSUMER.CREATE", "create Consumer"),
+    ("CONSUMER.INFO", "load Consumer"),
+    ("CONSUMER.DELETE", "delete Consumer"),
+    ("CONSUMER.PAUSE", "pause or resume Consumer"),
+    ("CONSUMER.RESET", "reset Consumer"),
+    ("CONSUMER.UNPIN", "unpin Consumer"),
+    ("CONSUMER.NAMES", "list the Consumers of Stream"),
+    ("CONSUMER.LIST", "list the Consumers of Stream"),
+)
+
+
+def _failed(verb: str) -> str:
+    for begin, words in _FAILED:
+        if verb.startswith(f"{begin}."):
+            return f"could not {words} {' > '.join(verb[len(begin) + 1 :].split('.'))}"
+    return ""
 
 
 class JetStreamMissing(NoResponders):
@@ -49,12 +82,12 @@ class BadName(BadSubject):
 def check_name(name: str, what: str = "stream") -> str:
     """A name that can stand in a subject as one token. Raises BadName."""
     if not name or not name.isprintable() or any(char in name for char in " .*>/\\"):
-        raise BadName(f'nats: invalid {what} name "{name}"')
+        raise BadName(f'nats: invalid {what} name "{name}": no blanks, dots, stars, slashes, or >')
     return name
 
 
 class Meta:
-    """What the reply subject of a delivered message says: where it comes from and what is still to come."""
+    """What the reply subject of a delivered message says: where it comes from, what is still to come (-1: unknown)."""
 
     __slots__ = ("consumer", "consumer_seq", "delivered", "domain", "pending", "stream", "stream_seq", "time_ns")
 
@@ -69,8 +102,29 @@ class Meta:
         self.delivered, self.stream_seq, self.consumer_seq, self.time_ns, self.pending = map(int, tokens[2:7])
 
 
+class StoredMessage(Message):
+    """A message that was got from a stream without a consumer; `meta` has neither the consumer nor its numbers."""
+
+    __slots__ = ("meta",)
+
+    def __init__(
+        self,
+        subject: bytes,
+        header: bytes | None,
+        payload: bytes,
+        subscription: Subscription,
+        stream: str,
+        sequence: int,
+        time_ns: int,
+    ) -> None:
+        super().__init__(subject, None, header, payload, subscription)
+        self.meta = Meta([stream, "", "0", str(sequence), "0", str(time_ns), "-1"])
+
+
 def meta_of(message: Message) -> Meta | None:
-    """What a message says of its stream and consumer; None for one that no consumer delivered."""
+    """What a message says of its stream and consumer; None for one that is of no stream."""
+    if isinstance(message, StoredMessage):
+        return message.meta
     reply = message.reply_bytes
     if reply is None or not reply.startswith(b"$JS.ACK."):
         return None
@@ -100,8 +154,11 @@ class JetStream:
 
     # -- the API
 
-    def call(self, verb: str, body: Answer | None = None, timeout_s: float | None = None) -> Answer:
-        """One request to the API. Raises ApiError, JetStreamMissing, Timeout."""
+    def call(self, verb: str, body: Answer | None = None, timeout_s: float | None = None, failed: str = "") -> Answer:
+        """One request to the API; `failed` says what could not be done where the verb does not.
+
+        Raises ApiError, JetStreamMissing, Timeout.
+        """
         subject = f"{self.prefix}.{verb}"
         raw = json.dumps(body, ensure_ascii=False).encode("utf-8", "surrogateescape") if body else b""
         wait_s = self.timeout_s if timeout_s is None else timeout_s
@@ -113,7 +170,10 @@ class JetStream:
             raise JetStreamMissing() from None
         if self._trace is not None:
             self._trace(f"<<< {subject}: {message.payload.decode('utf-8', 'replace')}\n")
-        return read_answer(message.payload)
+        try:
+            return read_answer(message.payload)
+        except ApiError as problem:
+            raise ApiError(problem.code, problem.err_code, problem.description, failed or _failed(verb)) from None
 
     def pages(self, verb: str, key: str, body: Answer | None = None) -> Iterator[Answer]:
         """The pages of a list; `key` is what is listed in them."""
@@ -181,7 +241,9 @@ class JetStream:
 
     def get_message(self, name: str, **body: object) -> Answer:
         """A stored message by `seq`, by `last_by_subj`, or the first of `next_by_subj` from `seq` on, as it is kept."""
-        message: Answer = self.call(f"STREAM.MSG.GET.{check_name(name)}", dict(body))["message"]
+        at = f"message {body['seq']}" if "seq" in body else f"the last message of {body.get('last_by_subj', '')}"
+        failed = f"could not load {at} of Stream {name}"
+        message: Answer = self.call(f"STREAM.MSG.GET.{check_name(name)}", dict(body), failed=failed)["message"]
         return message
 
     def direct_get(self, name: str, **body: object) -> Message:

@@ -10,12 +10,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from natsd.client.errors import ClientError
+from natsd.client.bucket import BucketNotFound, load_bucket, plain_config
+from natsd.client.errors import BadSubject, ClientError
 from natsd.client.headers import parse_headers
 from natsd.client.jetstream import (
     DEFAULT_PREFIX,
     MESSAGE_NOT_FOUND,
-    STREAM_NOT_FOUND,
     WRONG_LAST_SEQUENCE,
     ApiError,
 )
@@ -34,14 +34,13 @@ PREFIX = "KV_"
 MOST_HISTORY = 64
 PUT, DELETE, PURGE = "PUT", "DEL", "PURGE"
 DUPLICATE_WINDOW_NS = 120_000_000_000
-_BUCKET = re.compile(r"[a-zA-Z0-9_-]+")
 _KEY = re.compile(r"[-/_=.a-zA-Z0-9]+")
 _PATTERN = re.compile(r"[-/_=.a-zA-Z0-9*>]+")
 # What a server writes where it removed a value by itself.
 _REASONS = {"MaxAge": PURGE, "Purge": PURGE, "Remove": DELETE}
 
 
-class BadKey(ClientError):
+class BadKey(BadSubject):
     """A key that cannot be one."""
 
 
@@ -49,12 +48,6 @@ class KeyNotFound(ClientError):
     """There is no such key, or it was deleted."""
 
     text = "nats: key not found"
-
-
-class BucketNotFound(ClientError):
-    """There is no such bucket."""
-
-    text = "nats: bucket not found"
 
 
 class WrongRevision(ClientError):
@@ -80,13 +73,6 @@ class Entry:
         self.operation = operation
 
 
-def check_bucket(name: str) -> str:
-    """The name of a bucket, if it can be one. Raises BadKey."""
-    if not _BUCKET.fullmatch(name):
-        raise BadKey(f'nats: invalid bucket name "{name}": letters, digits, _ and - only')
-    return name
-
-
 def check_key(key: str, pattern: bool = False) -> str:
     """A key, if it can be one; with `pattern` wildcards are fine. Raises BadKey."""
     if not (_PATTERN if pattern else _KEY).fullmatch(key) or key.startswith(".") or key.endswith("."):
@@ -96,26 +82,14 @@ def check_key(key: str, pattern: bool = False) -> str:
 
 def bucket_config(name: str, **settings: Any) -> Answer:
     """The configuration of a stream for a new bucket; `settings` are keys of such a configuration."""
-    check_bucket(name)
     history = int(settings.pop("history", 1))
     max_age = int(settings.get("max_age") or 0)
     config: Answer = {
-        "name": PREFIX + name,
+        **plain_config(PREFIX, name),
         "subjects": [f"$KV.{name}.>"],
-        "retention": "limits",
-        "discard": "new",
-        "storage": "file",
-        "num_replicas": 1,
         "max_msgs_per_subject": history,
-        "max_msgs": -1,
-        "max_bytes": -1,
-        "max_msg_size": -1,
-        "max_consumers": -1,
-        "max_age": 0,
         "duplicate_window": min(max_age, DUPLICATE_WINDOW_NS) if max_age else DUPLICATE_WINDOW_NS,
         "deny_delete": True,
-        "allow_rollup_hdrs": True,
-        "allow_direct": True,
         **settings,
     }
     if config.get("mirror"):
@@ -130,7 +104,7 @@ class Bucket:
     def __init__(self, js: JetStream, name: str) -> None:
         """Raises BucketNotFound."""
         self._js = js
-        self.name = check_bucket(name)
+        self.name = name
         self.stream = PREFIX + name
         self.info = self._load()
         config = self.info["config"]
@@ -146,12 +120,7 @@ class Bucket:
         self._direct = bool(config.get("allow_direct"))
 
     def _load(self) -> Answer:
-        try:
-            info = self._js.stream_info(self.stream)
-        except ApiError as problem:
-            if problem.err_code == STREAM_NOT_FOUND:
-                raise BucketNotFound(f'nats: bucket "{self.name}" not found') from None
-            raise
+        info = load_bucket(self._js, PREFIX, self.name)
         if int(info["config"].get("max_msgs_per_subject") or 0) < 1:
             raise BucketNotFound(f'nats: "{self.stream}" is no key-value bucket')
         return info

@@ -8,12 +8,12 @@ last. Memory stays flat: chunks are read, hashed and sent one by one with a wind
 from __future__ import annotations
 
 import json
-import re
 from base64 import urlsafe_b64encode
 from typing import TYPE_CHECKING
 
+from natsd.client.bucket import load_bucket, plain_config
 from natsd.client.errors import ClientError
-from natsd.client.jetstream import DEFAULT_PREFIX, MESSAGE_NOT_FOUND, STREAM_NOT_FOUND, ApiError
+from natsd.client.jetstream import DEFAULT_PREFIX, MESSAGE_NOT_FOUND, ApiError
 from natsd.client.nuid import new_nuid
 from natsd.client.pulling import Ordered
 from natsd.client.stored import payload_of
@@ -31,7 +31,6 @@ CHUNK_BYTES = 128 * 1024
 # Chunks on their way at most: 4 MiB.
 WINDOW = 32
 BATCH = 64
-_BUCKET = re.compile(r"[a-zA-Z0-9_-]+")
 
 
 class ObjectNotFound(ClientError):
@@ -40,42 +39,14 @@ class ObjectNotFound(ClientError):
     text = "nats: object not found"
 
 
-class BucketNotFound(ClientError):
-    """There is no such bucket."""
-
-    text = "nats: bucket not found"
-
-
 class BadObject(ClientError):
     """What was stored is not what its description says, or cannot be stored."""
 
 
-def check_bucket(name: str) -> str:
-    """The name of a bucket, if it can be one."""
-    if not _BUCKET.fullmatch(name):
-        raise BadObject(f'nats: invalid bucket name "{name}": letters, digits, _ and - only')
-    return name
-
-
 def bucket_config(name: str, **settings: Any) -> Answer:
     """The configuration of a stream for a new bucket; `settings` are keys of such a configuration."""
-    check_bucket(name)
-    return {
-        "name": PREFIX + name,
-        "subjects": [f"$O.{name}.C.>", f"$O.{name}.M.>"],
-        "retention": "limits",
-        "discard": "new",
-        "storage": "file",
-        "num_replicas": 1,
-        "max_msgs": -1,
-        "max_bytes": -1,
-        "max_msg_size": -1,
-        "max_consumers": -1,
-        "max_age": 0,
-        "allow_rollup_hdrs": True,
-        "allow_direct": True,
-        **settings,
-    }
+    subjects = [f"$O.{name}.C.>", f"$O.{name}.M.>"]
+    return {**plain_config(PREFIX, name), "subjects": subjects, **settings}
 
 
 class ObjectStore:
@@ -84,14 +55,9 @@ class ObjectStore:
     def __init__(self, js: JetStream, name: str) -> None:
         """Raises BucketNotFound."""
         self._js = js
-        self.name = check_bucket(name)
+        self.name = name
         self.stream = PREFIX + name
-        try:
-            self.info = js.stream_info(self.stream)
-        except ApiError as problem:
-            if problem.err_code == STREAM_NOT_FOUND:
-                raise BucketNotFound(f'nats: bucket "{name}" not found') from None
-            raise
+        self.info = load_bucket(js, PREFIX, name)
         self._put_prefix = "" if js.prefix == DEFAULT_PREFIX else f"{js.prefix}."
 
     def _meta_subject(self, name: str) -> str:
@@ -155,14 +121,14 @@ class ObjectStore:
         chunks = int(info.get("chunks") or 0)
         if chunks:
             if not info.get("nuid"):
-                raise BadObject("nats: the description of the object is not whole")
+                raise BadObject(f"nats: the description of object {info['name']} names no chunks")
             subject = f"$O.{self.name}.C.{info['nuid']}"
             reader = Ordered(self._js, self.stream, {"filter_subject": subject}, BATCH)
             try:
                 for _ in range(chunks):
                     arrived = reader.next(self._js.timeout_s)
                     if arrived is None:
-                        raise BadObject("nats: timeout: chunks of the object are missing")
+                        raise BadObject(f"nats: timeout: chunks of object {info['name']} are missing")
                     payload = arrived[0].payload
                     size += len(payload)
                     digest.update(payload)
@@ -170,9 +136,12 @@ class ObjectStore:
             finally:
                 reader.close()
         if size != int(info.get("size") or 0):
-            raise BadObject(f"nats: the object has {size:,} bytes instead of {int(info.get('size') or 0):,}")
+            wanted = int(info.get("size") or 0)
+            raise BadObject(f"nats: object {info['name']} has {size:,} bytes instead of {wanted:,}")
         if info.get("digest") and digest_text(digest.digest()) != info["digest"]:
-            raise BadObject("nats: the digest of the object is wrong")
+            raise BadObject(
+                f"nats: the digest of object {info['name']} is wrong: its bytes are not those stored"
+            )
         return size
 
     # -- writing
@@ -264,5 +233,5 @@ def _description(raw: bytes) -> Answer:
     except ValueError:
         info = None
     if not isinstance(info, dict) or not isinstance(info.get("name"), str):
-        raise BadObject("nats: the description of an object cannot be read")
+        raise BadObject("nats: the description of an object cannot be read: it is no JSON object with a name")
     return info

@@ -43,6 +43,7 @@ LIMITS = (
 )
 COMMENT = re.compile(r"--[^\n]*|/\*.*?(\*/|\Z)", re.DOTALL)
 
+NOT_JSON = "; json_valid(payload) AND ... leaves out the messages that are none"
 INVALID, TIME_LIMIT, MEMORY_LIMIT = "invalid", "time", "memory"
 
 
@@ -104,7 +105,8 @@ class Query:
         except (apsw.NoMemError, MemoryError):
             raise SqlError(MEMORY_LIMIT, "the query needs more memory than it may have") from None
         except (apsw.Error, UnicodeError) as error:
-            raise SqlError(INVALID, str(error).removeprefix("SQLError: ")) from None
+            text = str(error).removeprefix("SQLError: ")
+            raise SqlError(INVALID, text + (NOT_JSON if text == "malformed JSON" else "")) from None
         if not self.columns:
             raise SqlError(INVALID, "there is no query in it")
 

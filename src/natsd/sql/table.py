@@ -25,7 +25,7 @@ from natsd.sql.plan import (
     is_exact,
     scan_for,
 )
-from natsd.sql.values import render_headers, render_payload, render_subject, render_time
+from natsd.sql.values import render_headers, render_payload, render_subject, render_times
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -42,7 +42,7 @@ SCHEMA = (
 )
 COLUMNS: tuple[Callable[[Sequence[Any]], list[Any]], ...] = (
     lambda rows: [row[0] for row in rows],
-    lambda rows: [render_time(row[1]) for row in rows],
+    lambda rows: render_times([row[1] for row in rows]),
     lambda rows: [row[1] for row in rows],
     lambda rows: [render_subject(row[2]) for row in rows],
     lambda rows: [render_headers(row[3]) for row in rows],

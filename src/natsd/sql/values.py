@@ -6,26 +6,30 @@ import json
 import re
 from datetime import date
 from time import gmtime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 SECOND_NS = 1_000_000_000
-TIME_WIDTH = len("2026-01-02T03:04:05.000000006Z")
 
 _MOMENT = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)(?:[Tt ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,9})\d*)?)?\s?(Z|z|[+-]\d\d:?\d\d)?)?", re.ASCII
 )
-_last_second = -1
-_last_text = ""
 
 
-def render_time(time_ns: int) -> str:
+def render_times(times_ns: Iterable[int]) -> list[str]:
     """ISO 8601 in UTC, always of the same width: texts of this form sort as the times do."""
-    global _last_second, _last_text
-    second, ns = divmod(time_ns, SECOND_NS)
-    if second != _last_second:
-        year, month, day, hour, minute, number = gmtime(second)[:6]
-        _last_text = f"{year:04d}-{month:02d}-{day:02d}T{hour:02d}:{minute:02d}:{number:02d}."
-        _last_second = second
-    return _last_text + str(SECOND_NS + ns)[1:] + "Z"
+    found = []
+    begin, end, head = 0, 0, ""
+    for time_ns in times_ns:
+        if not begin <= time_ns < end:
+            begin = time_ns // SECOND_NS * SECOND_NS
+            end = begin + SECOND_NS
+            year, month, day, hour, minute, second = gmtime(begin // SECOND_NS)[:6]
+            head = f"{year:04d}-{month:02d}-{day:02d}T{hour:02d}:{minute:02d}:{second:02d}."
+        found.append(f"{head}{str(time_ns - begin + SECOND_NS)[1:]}Z")
+    return found
 
 
 def moment(text: str) -> int | None:
@@ -50,8 +54,9 @@ def moment(text: str) -> int | None:
 
 def compare_times(one: str, other: str) -> int:
     """The order of the column `time`: by what is meant where both are times, which come before all other texts."""
-    if len(one) == TIME_WIDTH == len(other) and one[-1] == "Z" == other[-1] and one[10] == "T" == other[10]:
-        return (one > other) - (one < other)
+    # Two values of the column; max(time) and ORDER BY come here for every message.
+    if len(one) == 30 == len(other) and one[29] == "Z" == other[29] and one[10] == "T" == other[10]:
+        return 1 if one > other else -1 if one < other else 0
     left, right = moment(one), moment(other)
     if left is not None and right is not None:
         return (left > right) - (left < right)

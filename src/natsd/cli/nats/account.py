@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import click
@@ -10,18 +9,23 @@ import click
 from natsd.cli import console
 from natsd.cli.block import Block
 from natsd.cli.exit_codes import CommandFailed
-from natsd.cli.nats.app import InnerGroup, Leaf, Table
-from natsd.cli.nats.fleet import Fleet, data_of, read_answer
+from natsd.cli.nats.app import InnerGroup, Leaf, Table, json_flag
+from natsd.cli.nats.fleet import ALL, Fleet, data_of, read_answer
 from natsd.cli.nats.settings import Settings
 from natsd.cli.values import comma, go_duration, ibytes, short_duration
-from natsd.client.errors import ClientError, NoResponders
+from natsd.client.errors import ClientError, NoResponders, PermissionsViolation, Timeout
+from natsd.client.jetstream import ApiError, JetStreamMissing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
     from natsd.client.connection import Connection
+    from natsd.client.jetstream import JetStream
 
+NO_JETSTREAM = "JetStream is not supported in this account"
+# Error codes that mean the same.
+_SWITCHED_OFF = (10039, 10076)
 _HERE = "natsd.cli.nats.account"
 TABLE: Table = {
     "info": (f"{_HERE}:info", "Show user, account, limits and connection", ("nfo",)),
@@ -35,55 +39,64 @@ report = InnerGroup("report", table=REPORTS, help="Reports on the account of the
 
 
 @click.command("info", cls=Leaf, help="Show user, account, limits and the connection itself.")
-@click.option("-j", "--json", "as_json", is_flag=True, help="Print JSON.")
+@json_flag
 @click.pass_obj
 def info(settings: Settings, as_json: bool) -> None:
     with settings.connect() as connection:
         rtt_ns = connection.rtt_ns()
         user = _who(connection)
-        streams = _ask(connection, f"{settings.jetstream(connection).prefix}.INFO")
+        streams, reason = _jetstream(settings.jetstream(connection))
         server = dict(connection.info)
         address = connection.server.address
-    if streams is not None and "error" in streams:
-        streams = None
     if as_json:
         document = {"user": user, "rtt": rtt_ns, "url": address, "server": server, "jetstream": streams}
-        console.out_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+        console.out_json(document | ({"jetstream_error": reason} if reason else {}))
     else:
-        console.out_text(render(user or {}, server, address, rtt_ns, streams))
+        console.out_text(render(user or {}, server, address, rtt_ns, streams, reason))
 
 
-def _ask(connection: Connection, subject: str) -> dict[str, Any] | None:
-    """The JSON answer to an empty request, None where there is none."""
+def _jetstream(js: JetStream) -> tuple[dict[str, Any] | None, str]:
+    """Usage and limits of the account, or why there are none."""
     try:
-        answer = json.loads(connection.request(subject).payload)
-    except (ClientError, ValueError):
-        return None
-    return answer if isinstance(answer, dict) else None
+        return js.account_info(), ""
+    except JetStreamMissing:
+        return None, NO_JETSTREAM
+    except ApiError as problem:
+        return None, NO_JETSTREAM if problem.err_code in _SWITCHED_OFF else _not_told(problem)
+    except (PermissionsViolation, Timeout) as problem:
+        return None, _not_told(problem)
+
+
+def _not_told(problem: ClientError) -> str:
+    return f"Could not obtain account information: {problem}"
 
 
 def _who(connection: Connection) -> dict[str, Any] | None:
     """What the server says of our user; servers before 2.10 and users without the permission have no answer."""
     try:
         return data_of(read_answer(connection.request("$SYS.REQ.USER.INFO").payload))
-    except (NoResponders, CommandFailed):
-        return None
-    except ClientError:
+    except (NoResponders, PermissionsViolation, Timeout, CommandFailed):
         return None
 
 
 def render(
-    user: dict[str, Any], server: dict[str, Any], address: str, rtt_ns: int, streams: dict[str, Any] | None
+    user: dict[str, Any],
+    server: dict[str, Any],
+    address: str,
+    rtt_ns: int,
+    streams: dict[str, Any] | None,
+    reason: str = "",
 ) -> str:
-    """The block of an account."""
+    """The block of an account. reason: why there is nothing about streams."""
     block = Block("Account Information")
     block.row_if("User", user.get("user_name") or user.get("user"))
     block.row_if("Account", user.get("account_name") or user.get("account"))
+    block.row_if("System Account", bool(server.get("acct_is_sys")))
     if user.get("expires"):
         block.row("Expires", short_duration(int(user["expires"])))
     elif user:
         block.row("Expires", "never")
-    block.row_if("Client ID", server.get("client_id"))
+    block.row_if("Client ID", str(server.get("client_id") or ""))
     block.row_if("Client IP", server.get("client_ip"))
     block.row("RTT", go_duration(rtt_ns))
     block.row("Headers Supported", bool(server.get("headers")))
@@ -96,7 +109,7 @@ def render(
     block.row("TLS Connection", "yes" if server.get("tls_required") else "no")
     _show_permissions(block, user.get("permissions") or {})
     if streams is None:
-        return block.render() + "   JetStream is not supported in this account\n\n"
+        return f"{block.render()}   {reason}\n\n"
     domain = streams.get("domain")
     block.section(f"JetStream Account Information{f' for domain {domain}' if domain else ''}")
     block.section("Account Usage")
@@ -156,7 +169,7 @@ def _show_permissions(block: Block, permissions: dict[str, Any]) -> None:
 
 
 @click.command("connections", cls=Leaf, help="The busiest connections of the account.")
-@click.option("-j", "--json", "as_json", is_flag=True, help="Print JSON.")
+@json_flag
 @click.option("-R", "--reverse", is_flag=True, help="The other way round.")
 @click.option(
     "--sort", default="subs", show_default=True, help="in-bytes, out-bytes, in-msgs, out-msgs, uptime, cid, subs."
@@ -165,6 +178,7 @@ def _show_permissions(block: Block, permissions: dict[str, Any]) -> None:
 @click.option("--subject", metavar="SUBJECT", help="Only those subscribed to this.")
 @click.option("--username", metavar="NAME", help="Connections of this user only.")
 @click.option("--state", type=click.Choice(["open", "closed", "all"]), default="open", show_default=True, help="Which.")
+@click.option("--closed-reason", metavar="TEXT", help="Only those closed for a reason with this in it.")
 @click.pass_obj
 def connections(
     settings: Settings,
@@ -175,18 +189,19 @@ def connections(
     subject: str | None,
     username: str | None,
     state: str,
+    closed_reason: str | None,
 ) -> None:
     from natsd.cli.nats import connections as connz
     from natsd.cli.nats.server_request import STATES
 
     if sort not in connz.SORTS:
         raise click.UsageError(f'unknown order "{sort}", there are {", ".join(connz.SORTS)}')
-    body: dict[str, Any] = {"auth": True, "state": STATES[state]}
+    body: dict[str, Any] = {"auth": True, "state": STATES["closed" if closed_reason else state]}
     body |= {key: value for key, value in (("filter_subject", subject), ("user", username)) if value}
     with settings.connect() as connection:
         fleet = Fleet(connection, settings.timeout_s)
-        found = connz.fetch(fleet, "$SYS.REQ.SERVER.PING.CONNZ", body, {"tags": []})
+        found = connz.closed_for(closed_reason, connz.fetch(fleet, f"{ALL}.CONNZ", body, 0))
     if as_json:
-        console.out_text(json.dumps(connz.ordered(found, sort, reverse)[:top], indent=2, ensure_ascii=False) + "\n")
+        console.out_json(connz.ordered(found, sort, reverse)[:top])
     else:
-        connz.show(found, sort, reverse, top, state != "open")
+        connz.show(found, sort, reverse, top, body["state"] != 0)

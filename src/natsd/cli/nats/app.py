@@ -13,10 +13,12 @@ from natsd.cli import console
 from natsd.cli.values import parse_duration, parse_size
 
 if TYPE_CHECKING:
-    from typing import Any
+    from collections.abc import Callable
+    from typing import Any, TypeVar
 
     from click.shell_completion import CompletionItem
 
+    F = TypeVar("F", bound=Callable[..., Any])
     # A generic class for type checkers only.
     _Type = click.ParamType[int]
     _Text = click.ParamType[str]
@@ -297,6 +299,16 @@ nats = LazyGroup(
     help="Talk to NATS servers: publish, subscribe, ask, answer, measure.",
     epilog="Global flags may stand before or after the command. nats help COMMAND explains a command.",
 )
+
+
+def json_flag(function: F) -> F:
+    """``-j``: JSON instead of something for people."""
+    return click.option("-j", "--json", "as_json", is_flag=True, help="Print JSON.")(function)
+
+
+def force_flag(function: F) -> F:
+    """``-f``: no question."""
+    return click.option("-f", "--force", is_flag=True, help="Do not ask.")(function)
 
 
 def split_header(text: str) -> tuple[str, str]:

@@ -41,6 +41,38 @@ FLUSH_S = 60.0
 BURST_S = 0.002
 
 
+class Pace:
+    """How fast a client goes on: with a pause behind each message, so many a second, or as fast as it can."""
+
+    __slots__ = ("_begin_ns", "_sleep_s", "rate")
+
+    def __init__(self, sleep_s: float = 0.0, rate: float = 0.0) -> None:
+        """`rate`: messages a second, 0 for any."""
+        self._sleep_s = sleep_s
+        self.rate = rate
+        self._begin_ns = 0
+
+    def __bool__(self) -> bool:
+        """Whether it is slower than it could be."""
+        return bool(self._sleep_s or self.rate)
+
+    def begin(self) -> None:
+        self._begin_ns = time.monotonic_ns()
+
+    def due(self, count: int) -> int:
+        """With a rate: how many of `count` messages should be out by now."""
+        return min(count, int((time.monotonic_ns() - self._begin_ns) / 1e9 * self.rate) + 1)
+
+    def keep(self, pause: Callable[[float], object], done: int, more: int = 1) -> None:
+        """Wait as long as is right after `done` messages, `more` of them since the last time."""
+        if self._sleep_s:
+            pause(self._sleep_s * more)
+        if self.rate:
+            ahead = done / self.rate - (time.monotonic_ns() - self._begin_ns) / 1e9
+            if ahead > 0:
+                pause(ahead)
+
+
 class Frames:
     """The PUB frames of one publisher, number after number."""
 
@@ -98,26 +130,28 @@ class Frames:
 
 
 class Publisher:
-    """Publishes `count` messages; `sleep_s` between two of them, or `rate` a second."""
+    """Publishes `count` messages."""
 
     state = "Publishing"
 
-    def __init__(self, frames: Frames, count: int, size: int, sleep_s: float, rate: float) -> None:
+    def __init__(self, frames: Frames, count: int, size: int, pace: Pace) -> None:
         self._frames = frames
         self.count = count
         self._size = size
-        self._sleep_s = sleep_s
-        self._rate = rate
+        self._pace = pace
 
     def prepare(self, connection: Connection) -> None:
         """Nothing to subscribe."""
 
     def run(self, connection: Connection, progress: Callable[[int], None]) -> Sample:
         start = time.monotonic_ns()
-        if self._sleep_s:
-            self._run_slowly(connection, progress)
-        elif self._rate:
+        if self._pace.rate:
             self._run_at_rate(connection, progress)
+        elif self._pace:
+            for number in range(1, self.count + 1):
+                connection.write_block(self._frames.take(1))
+                self._pace.keep(connection.pause, number)
+                progress(number)
         else:
             done = 0
             for messages, block in self._frames.blocks(self.count):
@@ -127,17 +161,12 @@ class Publisher:
         connection.flush(FLUSH_S)
         return Sample(self.count, self.count * self._size, start, time.monotonic_ns())
 
-    def _run_slowly(self, connection: Connection, progress: Callable[[int], None]) -> None:
-        for number in range(1, self.count + 1):
-            connection.write_block(self._frames.take(1))
-            connection.pause(self._sleep_s)
-            progress(number)
-
     def _run_at_rate(self, connection: Connection, progress: Callable[[int], None]) -> None:
-        begin = time.monotonic()
+        """In bursts: a pause behind each message would be too long for high rates."""
+        self._pace.begin()
         done = 0
         while done < self.count:
-            due = min(self.count, int((time.monotonic() - begin) * self._rate) + 1)
+            due = self._pace.due(self.count)
             if due > done:
                 connection.write_block(self._frames.take(due - done))
                 done = due
@@ -150,11 +179,11 @@ class Subscriber:
 
     state = "Receiving"
 
-    def __init__(self, subject: str, count: int, size: int, sleep_s: float = 0.0) -> None:
+    def __init__(self, subject: str, count: int, size: int, pace: Pace) -> None:
         self._subject = subject
         self.count = count
         self._size = size
-        self._sleep_s = sleep_s
+        self._pace = pace
 
     def prepare(self, connection: Connection) -> None:
         connection.subscribe(self._subject)
@@ -170,8 +199,7 @@ class Subscriber:
             start = start or end
             done += messages
             progress(done)
-            if self._sleep_s:
-                time.sleep(self._sleep_s * messages)
+            self._pace.keep(time.sleep, done, messages)
         return Sample(self.count, self.count * self._size, start, end)
 
 
@@ -187,16 +215,14 @@ class Requester:
         header: bytes | None,
         count: int,
         timeout_s: float,
-        sleep_s: float,
-        rate: float,
+        pace: Pace,
     ) -> None:
         self._subject = subject
         self._payload = payload
         self._header = header
         self.count = count
         self._timeout_s = timeout_s
-        self._sleep_s = sleep_s
-        self._rate = rate
+        self._pace = pace
         self._inbox = ""
 
     def prepare(self, connection: Connection) -> None:
@@ -208,6 +234,7 @@ class Requester:
         latencies = array("Q")
         clock = time.perf_counter_ns
         start = time.monotonic_ns()
+        self._pace.begin()
         for number in range(1, self.count + 1):
             begin = clock()
             connection.write_block(frame)
@@ -218,12 +245,7 @@ class Requester:
             if events[0][4] is not None and parse_headers(events[0][4])[0] == 503:
                 raise NoResponders(f'No responders are available on "{self._subject}" (try nats bench service serve)')
             progress(number)
-            if self._sleep_s:
-                connection.pause(self._sleep_s)
-            if self._rate:
-                ahead = number / self._rate - (time.monotonic_ns() - start) / 1e9
-                if ahead > 0:
-                    connection.pause(ahead)
+            self._pace.keep(connection.pause, number)
         size = self.count * len(self._payload)
         return Sample(self.count, size, start, time.monotonic_ns(), latencies)
 

@@ -10,7 +10,7 @@ import click
 
 from natsd.cli import console
 from natsd.cli.nats.app import DURATION, SIZE, Leaf, split_header
-from natsd.cli.nats.bench_clients import Frames, Publisher, Requester, Server, Subscriber
+from natsd.cli.nats.bench_clients import Frames, Pace, Publisher, Requester, Server, Subscriber
 from natsd.cli.nats.bench_crew import run_crew
 from natsd.cli.nats.bench_results import Sample, csv, report
 from natsd.cli.nats.settings import Settings
@@ -107,7 +107,7 @@ def publish(
             "multi-subject": bool_text(multisubject),
             "multi-subject-max": comma(multisubjectmax),
             "multi-subject-randomize": bool_text(multisubjectrandomize),
-            "sleep": short_duration(sleep_ns) if sleep_ns else "0s",
+            "sleep": short_duration(sleep_ns),
         },
     )
     crew: list[Client] = []
@@ -122,7 +122,7 @@ def publish(
             offset,
             multisubjectrandomize,
         )
-        crew.append(Publisher(frames, count, len(payload), sleep_ns / 1e9, throughput / clients))
+        crew.append(Publisher(frames, count, len(payload), Pace(sleep_ns / 1e9, throughput / clients)))
         offset += count
     run_and_report(settings, label, crew, progress, csv_file, "P")
 
@@ -148,7 +148,7 @@ def subscribe(
     crew: list[Client] = []
     for number in range(1, clients + 1):
         console.log(f"[{number}] Starting {label}, expecting {comma(msgs)} messages")
-        crew.append(Subscriber(name, msgs, size))
+        crew.append(Subscriber(name, msgs, size, Pace()))
     run_and_report(settings, label, crew, progress, csv_file, "S")
 
 
@@ -180,15 +180,14 @@ def request(
         {
             **plan_of(clients, msgs, len(payload), throughput, duration_ns),
             "subject": subject,
-            "sleep": short_duration(sleep_ns) if sleep_ns else "0s",
+            "sleep": short_duration(sleep_ns),
         },
     )
     crew: list[Client] = []
     for number, count in enumerate(shares(msgs, clients), 1):
         console.log(f"[{number}] Starting {label}, requesting {comma(count)} messages")
-        crew.append(
-            Requester(subject, payload, header, count, settings.timeout_s, sleep_ns / 1e9, throughput / clients)
-        )
+        pace = Pace(sleep_ns / 1e9, throughput / clients)
+        crew.append(Requester(subject, payload, header, count, settings.timeout_s, pace))
     run_and_report(settings, label, crew, progress, csv_file, "P")
 
 
@@ -208,8 +207,7 @@ def serve(
     sleep_ns: int,
 ) -> None:
     label = "Core NATS service server"
-    sleep = short_duration(sleep_ns) if sleep_ns else "0s"
-    banner(label, {**plan_of(clients, msgs, size), "subject": subject, "sleep": sleep})
+    banner(label, {**plan_of(clients, msgs, size), "subject": subject, "sleep": short_duration(sleep_ns)})
     crew: list[Client] = []
     for number in range(1, clients + 1):
         console.log(f"[{number}] Starting {label}, hit control-c to stop")

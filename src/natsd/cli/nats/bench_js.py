@@ -9,6 +9,7 @@ import click
 
 from natsd.cli import console
 from natsd.cli.nats.app import DURATION, SIZE, InnerGroup, Leaf, Table
+from natsd.cli.nats.bench_clients import Pace
 from natsd.cli.nats.bench_core import (
     banner,
     bool_text,
@@ -27,7 +28,7 @@ from natsd.cli.nats.settings import Settings
 from natsd.cli.nats.targets import KV_PREFIX, jetstream
 from natsd.cli.values import comma, ibytes, short_duration
 from natsd.client.headers import render_headers
-from natsd.client.jetstream import STREAM_NOT_FOUND, ApiError
+from natsd.client.jetstream import CONSUMER_NOT_FOUND, STREAM_NOT_FOUND, ApiError
 from natsd.client.key_value import Bucket, bucket_config
 from natsd.client.nuid import new_nuid
 
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from typing import Any, TypeVar
 
     from natsd.cli.nats.bench_clients import Client
-    from natsd.cli.nats.bench_js_clients import Head
+    from natsd.cli.nats.bench_js_clients import Ask
     from natsd.client.jetstream import JetStream
 
     F = TypeVar("F", bound=Callable[..., Any])
@@ -133,24 +134,24 @@ def _ready(js: JetStream, name: str, purge: bool, hint: str) -> None:
         js.purge_stream(name)
 
 
-def _head(subject: str, values: dict[str, Any], header: bytes | None, offset: int) -> Head:
-    """Subject and headers of each message of a client."""
+def _message(subject: str, values: dict[str, Any], header: bytes | None, payload: bytes, offset: int) -> Ask:
+    """Each message of a client."""
     raw = os.fsencode(subject)
     most = values["multisubjectmax"] or 1 << 62
     digits = len(str(most)) if values["multisubjectmax"] else 0
     prefix = new_nuid(os.urandom)
 
-    def head(number: int) -> tuple[bytes, bytes | None]:
+    def message(number: int) -> tuple[bytes, bytes | None, bytes]:
         target = raw
         if values["multisubject"]:
             token = int.from_bytes(os.urandom(6), "little") if values["multisubjectrandomize"] else offset + number
             target = b"%b.%0*d" % (raw, digits, token % most)
         if values["dedup"]:
             identity = f"Nats-Msg-Id: {prefix}-{offset + number}\r\n\r\n".encode()
-            return target, (header or render_headers([]))[:-2] + identity
-        return target, header
+            return target, (header or render_headers([]))[:-2] + identity, payload
+        return target, header, payload
 
-    return head
+    return message
 
 
 def _publish(settings: Settings, label: str, subject: str, values: dict[str, Any], kind: str, batch: int) -> None:
@@ -169,7 +170,7 @@ def _publish(settings: Settings, label: str, subject: str, values: dict[str, Any
         "deduplication": bool_text(values["dedup"]),
         "dedup-window": short_duration(values["dedupwindow"]),
         "purge": bool_text(values["purge"]),
-        "sleep": short_duration(values["sleep_ns"]) if values["sleep_ns"] else "0s",
+        "sleep": short_duration(values["sleep_ns"]),
     }
     if batch:
         plan["batch"] = comma(batch)
@@ -177,15 +178,15 @@ def _publish(settings: Settings, label: str, subject: str, values: dict[str, Any
     _prepare_stream(settings, subject, {**values, "atomic": kind == "atomic"})
     crew: list[Client] = []
     offset = 0
-    sleep_s = values["sleep_ns"] / 1e9
     for number, share in enumerate(shares(count, clients), 1):
         console.log(f"[{number}] Starting {label}, publishing {comma(share)} messages")
-        head = _head(subject, values, header, offset)
+        message = _message(subject, values, header, payload, offset)
+        pace = Pace(values["sleep_ns"] / 1e9, rate)
         if kind == "sync":
-            crew.append(Asker("Publishing", head, payload, share, len(payload) or 1, settings.timeout_s, sleep_s, rate))
+            crew.append(Asker("Publishing", message, share, len(payload) or 1, settings.timeout_s, pace))
         else:
             publisher = BatchPublisher if kind == "atomic" else WindowPublisher
-            crew.append(publisher(head, payload, share, batch, settings.timeout_s, sleep_s, rate))
+            crew.append(publisher(message, share, batch, len(payload), settings.timeout_s, pace))
         offset += share
     run_and_report(settings, label, crew, values["progress"], values["csv_file"], "P")
 
@@ -268,7 +269,7 @@ def ordered(
             console.log(f"[{number}] Starting {label}, expecting {comma(msgs)} messages")
             target = f"{js.prefix}.CONSUMER.MSG.NEXT.{stream}.{name}"
             timeout_s = max(settings.timeout_s, 60.0)
-            crew.append(PullReader(target, msgs, batch, timeout_s, sleep_s=values["sleep_ns"] / 1e9))
+            crew.append(PullReader(target, msgs, batch, timeout_s, pace=Pace(values["sleep_ns"] / 1e9)))
     run_and_report(settings, label, crew, values["progress"], values["csv_file"], "S")
 
 
@@ -288,8 +289,9 @@ def _read(settings: Settings, label: str, stream: str, by_fetch: bool, values: d
             # A benchmark begins with the first message, not where the one before ended.
             try:
                 js.delete_consumer(stream, name)
-            except ApiError:
-                pass
+            except ApiError as problem:
+                if problem.err_code != CONSUMER_NOT_FOUND:
+                    raise
         js.create_consumer(stream, config)
         target = f"{js.prefix}.CONSUMER.MSG.NEXT.{stream}.{name}"
     for number, share in enumerate(shares(msgs, clients), 1):
@@ -303,7 +305,7 @@ def _read(settings: Settings, label: str, stream: str, by_fetch: bool, values: d
                 ack=ack,
                 double=values["doubleack"],
                 by_fetch=by_fetch,
-                sleep_s=values["sleep_ns"] / 1e9,
+                pace=Pace(values["sleep_ns"] / 1e9),
             )
         )
     run_and_report(settings, label, crew, values["progress"], values["csv_file"], "S")
@@ -338,30 +340,15 @@ def get_sync(settings: Settings, /, stream: str, **values: Any) -> None:
     offset = first
     for number, share in enumerate(shares(values["msgs"], values["clients"]), 1):
         console.log(f"[{number}] Starting {label}, getting {comma(share)} messages")
-        crew.append(_getter(settings, target, offset, share, values["sleep_ns"] / 1e9))
+        asked = _by_sequence(target, offset)
+        pace = Pace(values["sleep_ns"] / 1e9)
+        crew.append(Asker("Getting", asked, share, 0, settings.timeout_s, pace))
         offset += share
     run_and_report(settings, label, crew, values["progress"], values["csv_file"], "S")
 
 
-def _getter(settings: Settings, target: bytes, offset: int, count: int, sleep_s: float) -> Client:
-    return _SequenceGetter(
-        "Getting", lambda _: (target, None), b"", count, 0, settings.timeout_s, sleep_s, offset=offset
-    )
-
-
-class _SequenceGetter(Asker):
-    """Asks for message after message; the number is in the body."""
-
-    def __init__(self, *args: Any, offset: int) -> None:
-        super().__init__(*args)
-        self._offset = offset
-        head = self._head
-
-        def following(number: int) -> tuple[bytes, bytes | None]:
-            self._payload = b'{"seq":%d}' % (self._offset + number)
-            return head(number)
-
-        self._head = following
+def _by_sequence(target: bytes, first: int) -> Ask:
+    return lambda number: (target, None, b'{"seq":%d}' % (first + number))
 
 
 @click.command("batch", cls=Leaf, help="Get messages in batches.")
@@ -369,7 +356,7 @@ class _SequenceGetter(Asker):
 @common
 @click.option("--batch", type=click.IntRange(min=1), default=500, help="Messages of a request (500).")
 @click.option("--filter", "pattern", default=">", metavar="SUBJECT", help="Only these subjects.")
-@click.option("--sleep", "sleep_ns", type=DURATION, default=0, help="Not used by this one.", hidden=True)
+@click.option("--sleep", "sleep_ns", type=DURATION, default=0, help="Pause for each message.")
 @click.pass_obj
 def get_batch(settings: Settings, /, stream: str, batch: int, pattern: str, **values: Any) -> None:
     label = "JetStream batched direct getter"
@@ -381,7 +368,8 @@ def get_batch(settings: Settings, /, stream: str, batch: int, pattern: str, **va
     crew: list[Client] = []
     for number in range(1, values["clients"] + 1):
         console.log(f"[{number}] Starting {label}, getting {comma(values['msgs'])} messages")
-        crew.append(BatchGetter(target, pattern, values["msgs"], batch, settings.timeout_s))
+        pace = Pace(values["sleep_ns"] / 1e9)
+        crew.append(BatchGetter(target, pattern, values["msgs"], batch, settings.timeout_s, pace))
     run_and_report(settings, label, crew, values["progress"], values["csv_file"], "S")
 
 
@@ -395,14 +383,14 @@ def _bucket_flags(function: F) -> F:
     return common(function)
 
 
-def _keys(prefix: str, randomize: int, offset: int) -> Head:
+def _keys(prefix: str, randomize: int, offset: int, value: bytes = b"") -> Ask:
     raw = os.fsencode(prefix)
 
-    def head(number: int) -> tuple[bytes, bytes | None]:
+    def ask(number: int) -> tuple[bytes, bytes | None, bytes]:
         key = int.from_bytes(os.urandom(6), "little") % randomize if randomize else offset + number
-        return b"%b%d" % (raw, key), None
+        return b"%b%d" % (raw, key), None, value
 
-    return head
+    return ask
 
 
 @click.command("put", cls=Leaf, help="Put values, one after the other per client.")
@@ -437,9 +425,9 @@ def kv_put(settings: Settings, /, bucket: str, **values: Any) -> None:
     offset = 0
     for number, share in enumerate(shares(count, clients), 1):
         console.log(f"[{number}] Starting {label}, putting {comma(share)} messages")
-        head = _keys(f"$KV.{bucket}.", values["randomize"], offset)
-        sleep_s, rate = values["sleep_ns"] / 1e9, values["throughput"] / clients
-        crew.append(Asker("Putting", head, bytes(size), share, size or 1, settings.timeout_s, sleep_s, rate))
+        asked = _keys(f"$KV.{bucket}.", values["randomize"], offset, bytes(size))
+        pace = Pace(values["sleep_ns"] / 1e9, values["throughput"] / clients)
+        crew.append(Asker("Putting", asked, share, size or 1, settings.timeout_s, pace))
         offset += share
     run_and_report(settings, label, crew, values["progress"], values["csv_file"], "P")
 
@@ -457,7 +445,7 @@ def kv_get(settings: Settings, /, bucket: str, **values: Any) -> None:
     offset = 0
     for number, share in enumerate(shares(values["msgs"], values["clients"]), 1):
         console.log(f"[{number}] Starting {label}, getting {comma(share)} messages")
-        head = _keys(prefix, values["randomize"], offset)
-        crew.append(Asker("Getting", head, b"", share, 0, settings.timeout_s, values["sleep_ns"] / 1e9))
+        asked = _keys(prefix, values["randomize"], offset)
+        crew.append(Asker("Getting", asked, share, 0, settings.timeout_s, Pace(values["sleep_ns"] / 1e9)))
         offset += share
     run_and_report(settings, label, crew, values["progress"], values["csv_file"], "S")

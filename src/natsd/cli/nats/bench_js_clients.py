@@ -10,7 +10,7 @@ import time
 from array import array
 from typing import TYPE_CHECKING
 
-from natsd.cli.nats.bench_clients import FLUSH_S, raise_error
+from natsd.cli.nats.bench_clients import FLUSH_S, Pace, raise_error
 from natsd.cli.nats.bench_results import Sample
 from natsd.client.errors import ClientError, NoResponders, Timeout
 from natsd.client.jetstream import read_answer
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from natsd.client.connection import Connection
 
     Event = tuple[Any, ...]
-    # Subject and header block of message number n.
-    Head = Callable[[int], tuple[bytes, bytes | None]]
+    # Subject, header block and payload of message number n.
+    Ask = Callable[[int], tuple[bytes, bytes | None, bytes]]
 
 PULL_EXPIRES_NS = 30_000_000_000
 
@@ -57,23 +57,19 @@ class Asker:
     def __init__(
         self,
         state: str,
-        head: Head,
-        payload: bytes,
+        ask: Ask,
         count: int,
         size: int,
         timeout_s: float,
-        sleep_s: float = 0.0,
-        rate: float = 0.0,
+        pace: Pace,
     ) -> None:
         """`size` is what a message counts for; with 0 it is what comes back."""
         self.state = state
         self.count = count
-        self._head = head
-        self._payload = payload
+        self._ask = ask
         self._size = size
         self._timeout_s = timeout_s
-        self._sleep_s = sleep_s
-        self._rate = rate
+        self._pace = pace
         self._inbox = b""
 
     def prepare(self, connection: Connection) -> None:
@@ -85,9 +81,10 @@ class Asker:
         received = 0
         clock = time.perf_counter_ns
         start = time.monotonic_ns()
+        self._pace.begin()
         for number in range(self.count):
-            subject, header = self._head(number)
-            frame = render_publish(subject, self._inbox, header, self._payload)
+            subject, header, payload = self._ask(number)
+            frame = render_publish(subject, self._inbox, header, payload)
             begin = clock()
             connection.write_block(frame)
             event = read_some(connection, self._timeout_s)[0]
@@ -95,12 +92,7 @@ class Asker:
             self._check(event)
             received += len(event[5])
             progress(number + 1)
-            if self._sleep_s:
-                connection.pause(self._sleep_s)
-            if self._rate:
-                ahead = (number + 1) / self._rate - (time.monotonic_ns() - start) / 1e9
-                if ahead > 0:
-                    connection.pause(ahead)
+            self._pace.keep(connection.pause, number + 1)
         size = self.count * self._size if self._size else received
         return Sample(self.count, size, start, time.monotonic_ns(), latencies)
 
@@ -116,23 +108,13 @@ class WindowPublisher:
 
     state = "Publishing"
 
-    def __init__(
-        self,
-        head: Head,
-        payload: bytes,
-        count: int,
-        batch: int,
-        timeout_s: float,
-        sleep_s: float = 0.0,
-        rate: float = 0.0,
-    ) -> None:
+    def __init__(self, ask: Ask, count: int, batch: int, size: int, timeout_s: float, pace: Pace) -> None:
         self.count = count
-        self._head = head
-        self._payload = payload
+        self._ask = ask
         self._batch = max(1, batch)
+        self._size = size
         self._timeout_s = timeout_s
-        self._sleep_s = sleep_s
-        self._rate = rate
+        self._pace = pace
         self._inbox = b""
 
     def prepare(self, connection: Connection) -> None:
@@ -141,36 +123,28 @@ class WindowPublisher:
 
     def run(self, connection: Connection, progress: Callable[[int], None]) -> Sample:
         start = time.monotonic_ns()
+        self._pace.begin()
         sent = done = 0
         while done < self.count:
-            room = min(self._batch - (sent - done), self.count - sent)
-            if self._sleep_s or self._rate:
-                room = min(room, 1)
+            room = min(self._batch - (sent - done), self.count - sent, *([1] if self._pace else ()))
             if room > 0:
                 connection.write_block(self._frames(sent, room))
                 sent += room
-                self._wait_a_bit(connection, sent, start)
-            if sent - done < self._batch and sent < self.count and (self._sleep_s or self._rate):
+                # Not the connection's own pause, which would take the acks.
+                self._pace.keep(time.sleep, sent)
+            if sent - done < self._batch and sent < self.count and self._pace:
                 continue
             for event in read_some(connection, self._timeout_s):
                 check_ack(event)
                 done += 1
             progress(done)
-        return Sample(self.count, self.count * len(self._payload), start, time.monotonic_ns())
-
-    def _wait_a_bit(self, connection: Connection, sent: int, start: int) -> None:
-        if self._sleep_s:
-            time.sleep(self._sleep_s)
-        if self._rate:
-            ahead = sent / self._rate - (time.monotonic_ns() - start) / 1e9
-            if ahead > 0:
-                time.sleep(ahead)
+        return Sample(self.count, self.count * self._size, start, time.monotonic_ns())
 
     def _frames(self, first: int, count: int) -> bytes:
         frames = []
         for number in range(first, first + count):
-            subject, header = self._head(number)
-            frames.append(render_publish(subject, self._inbox, header, self._payload))
+            subject, header, payload = self._ask(number)
+            frames.append(render_publish(subject, self._inbox, header, payload))
         return b"".join(frames)
 
 
@@ -179,26 +153,27 @@ class BatchPublisher(WindowPublisher):
 
     def run(self, connection: Connection, progress: Callable[[int], None]) -> Sample:
         start = time.monotonic_ns()
+        self._pace.begin()
         done = 0
         while done < self.count:
             step = min(self._batch, self.count - done)
             batch_id = new_nuid(connection.chance).encode()
             frames = []
             for at in range(1, step + 1):
-                subject, header = self._head(done + at - 1)
+                subject, header, payload = self._ask(done + at - 1)
                 head = (header or b"NATS/1.0\r\n\r\n")[:-2] + b"Nats-Batch-Id: %b\r\nNats-Batch-Sequence: %d\r\n" % (
                     batch_id,
                     at,
                 )
                 is_last = at == step
                 head += b"Nats-Batch-Commit: 1\r\n\r\n" if is_last else b"\r\n"
-                frames.append(render_publish(subject, self._inbox if is_last else None, head, self._payload))
+                frames.append(render_publish(subject, self._inbox if is_last else None, head, payload))
             connection.write_block(b"".join(frames))
             check_ack(read_some(connection, self._timeout_s)[0])
             done += step
             progress(done)
-            self._wait_a_bit(connection, done, start)
-        return Sample(self.count, self.count * len(self._payload), start, time.monotonic_ns())
+            self._pace.keep(time.sleep, done, step)
+        return Sample(self.count, self.count * self._size, start, time.monotonic_ns())
 
 
 class PullReader:
@@ -216,7 +191,7 @@ class PullReader:
         ack: str = "",
         double: bool = False,
         by_fetch: bool = False,
-        sleep_s: float = 0.0,
+        pace: Pace,
     ) -> None:
         """`subject` is where pull requests go. With `by_fetch` a request is waited for to its end."""
         self.count = count
@@ -226,7 +201,7 @@ class PullReader:
         self._ack = ack
         self._double = double
         self._by_fetch = by_fetch
-        self._sleep_s = sleep_s
+        self._pace = pace
         self._inbox = b""
         self._ack_inbox = b""
         self._asked = 0
@@ -261,8 +236,7 @@ class PullReader:
             size += sum(len(event[5]) for event in messages)
             self._acknowledge(connection, messages)
             progress(done)
-            if self._sleep_s:
-                time.sleep(self._sleep_s * len(messages))
+            self._pace.keep(time.sleep, done, len(messages))
         connection.flush(FLUSH_S)
         return Sample(done, size, start or begin, time.monotonic_ns())
 
@@ -307,12 +281,13 @@ class BatchGetter:
 
     state = "Getting"
 
-    def __init__(self, subject: str, pattern: str, count: int, batch: int, timeout_s: float) -> None:
+    def __init__(self, subject: str, pattern: str, count: int, batch: int, timeout_s: float, pace: Pace) -> None:
         self.count = count
         self._subject = subject.encode()
         self._pattern = pattern
         self._batch = max(1, batch)
         self._timeout_s = timeout_s
+        self._pace = pace
         self._inbox = b""
 
     def prepare(self, connection: Connection) -> None:
@@ -326,7 +301,7 @@ class BatchGetter:
         while done < self.count:
             body = {"seq": following, "batch": min(self._batch, self.count - done), "next_by_subj": self._pattern}
             connection.write_block(render_publish(self._subject, self._inbox, None, json.dumps(body).encode()))
-            is_over = False
+            before, is_over = done, False
             while not is_over:
                 for event in read_some(connection, self._timeout_s):
                     header = event[4] or b""
@@ -339,6 +314,7 @@ class BatchGetter:
                         size += len(event[5])
                         following = _sequence(header) + 1
             progress(done)
+            self._pace.keep(time.sleep, done, done - before)
         return Sample(done, size, start, time.monotonic_ns())
 
 

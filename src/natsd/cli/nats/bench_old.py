@@ -9,7 +9,7 @@ import click
 
 from natsd.cli import console
 from natsd.cli.nats.app import DURATION, SIZE, Leaf
-from natsd.cli.nats.bench_clients import Frames, Publisher, Requester, Server, Subscriber
+from natsd.cli.nats.bench_clients import Frames, Pace, Publisher, Requester, Server, Subscriber
 from natsd.cli.nats.bench_core import catch_term, run_until_stopped, save_csv, shares, show
 from natsd.cli.nats.bench_crew import run_crew
 from natsd.cli.nats.bench_results import old_report
@@ -77,15 +77,15 @@ def command(
         if reply:
             subscribers.append(Server(name, REPLY_GROUP, subsleep_ns / 1e9))
         else:
-            subscribers.append(Subscriber(name, msgs, size, subsleep_ns / 1e9))
+            subscribers.append(Subscriber(name, msgs, size, Pace(subsleep_ns / 1e9)))
     offset = 0
     for count in shares(msgs, pubs) if pubs else ():
         console.log(f"Starting publisher, publishing {comma(count)} messages")
         if request:
-            publishers.append(Requester(subject, bytes(size), None, count, settings.timeout_s, pubsleep_ns / 1e9, 0.0))
+            publishers.append(Requester(subject, bytes(size), None, count, settings.timeout_s, Pace(pubsleep_ns / 1e9)))
         else:
             frames = Frames(os.fsencode(subject), bytes(size), None, subject_count, offset, False)
-            publishers.append(Publisher(frames, count, size, pubsleep_ns / 1e9, 0.0))
+            publishers.append(Publisher(frames, count, size, Pace(pubsleep_ns / 1e9)))
         offset += count
 
     if reply:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from natsd.cli.nats.fleet import data_of, parse_time, server_of
+from natsd.cli.nats.fleet import data_of, server_of
+from natsd.cli.times import unix_seconds
 from natsd.cli.values import comma, ibytes
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ PAGE = 1024
 
 
 def _uptime_s(one: Connz) -> float:
-    start, stop = parse_time(str(one.get("start", ""))), parse_time(str(one.get("stop", "")))
+    start, stop = unix_seconds(str(one.get("start", ""))), unix_seconds(str(one.get("stop", "")))
     import time
 
     return (stop or time.time()) - start
@@ -40,17 +41,16 @@ HEADERS = (
 )  # fmt: skip
 
 
-def fetch(fleet: Fleet, subject: str, body: dict[str, Any], filters: dict[str, Any]) -> list[Connz]:
-    """Every connection that the servers tell of, each with its server under ``server``.
+def fetch(fleet: Fleet, subject: str, body: dict[str, Any], servers: int) -> list[Connz]:
+    """Every connection that the servers tell of, each with its server under ``server``. servers: 0 where unknown.
 
     A page more is asked for as long as one of the servers has a full one.
     """
     found: list[Connz] = []
     offset = 0
-    size = 0 if filters else fleet.size()
     while True:
         fullest = 0
-        for answer, _ in fleet.stream(subject, {**body, **filters, "offset": offset, "limit": PAGE}, size):
+        for answer, _ in fleet.stream(subject, {**body, "offset": offset, "limit": PAGE}, servers):
             entries = data_of(answer).get("connections") or []
             fullest = max(fullest, len(entries))
             server = server_of(answer)
@@ -58,6 +58,13 @@ def fetch(fleet: Fleet, subject: str, body: dict[str, Any], filters: dict[str, A
         if fullest < PAGE:
             return found
         offset += PAGE
+
+
+def closed_for(reason: str | None, found: list[Connz]) -> list[Connz]:
+    """Those that were closed for a reason with this in it, all of them without one."""
+    if not reason:
+        return found
+    return [one for one in found if reason.lower() in str(one.get("reason", "")).lower()]
 
 
 def show(found: list[Connz], sort: str, reverse: bool, top: int, with_reason: bool) -> None:

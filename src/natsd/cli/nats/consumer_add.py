@@ -6,23 +6,28 @@ from typing import TYPE_CHECKING
 
 import click
 
+from natsd.cli import console
 from natsd.cli.exit_codes import CommandFailed
-from natsd.cli.nats.app import StreamName
+from natsd.cli.nats.app import StreamName, force_flag, json_flag
+from natsd.cli.nats.configuration import (
+    agreed,
+    differences,
+    edit_document,
+    read_config,
+    without_reserved,
+    write_config,
+)
 from natsd.cli.nats.consumer_ask import fill_in
 from natsd.cli.nats.consumer_flags import apply, consumer_flags
 from natsd.cli.nats.consumer_show import show_consumer
-from natsd.cli.nats.limits import differences, print_json, read_config, without_reserved, write_config
 from natsd.cli.nats.settings import Settings
-from natsd.cli.nats.stream_add import agreed, edit_document
 from natsd.cli.nats.targets import (
     ConsumerName,
     StreamLeaf,
     choose_consumer,
     choose_stream,
     consumer_arguments,
-    force_flag,
     jetstream,
-    json_flag,
     stream_argument,
 )
 
@@ -74,7 +79,7 @@ def add(
         else:
             config = fill_in(apply({}, values), consumer, values, defaults)
         if only_validate:
-            print_json(config)
+            console.out_json(config)
             return
         if output:
             write_config(output, config)
@@ -85,7 +90,7 @@ def add(
 @click.command("edit", cls=StreamLeaf, help="Change the configuration of a consumer. Shows the differences and asks.")
 @consumer_arguments
 @click.option("--config", "config_file", metavar="FILE", help="Take the new configuration from a JSON file.")
-@click.option("-i", "--interactive", is_flag=True, help="Edit it in $VISUAL or $EDITOR.")
+@click.option("-i", "--interactive/--no-interactive", default=False, help="Edit it in $VISUAL or $EDITOR.")
 @click.option("--dry-run", is_flag=True, help="Only show the differences; exit code 1 where there are some.")
 @force_flag
 @consumer_flags(editing=True)

@@ -8,19 +8,11 @@ import click
 
 from natsd.cli import console
 from natsd.cli.exit_codes import CommandFailed
+from natsd.cli.nats.app import force_flag, json_flag
 from natsd.cli.nats.consumer_flags import until as parse_until
 from natsd.cli.nats.consumer_show import show_consumer
-from natsd.cli.nats.limits import print_json
 from natsd.cli.nats.settings import Settings
-from natsd.cli.nats.targets import (
-    StreamLeaf,
-    choose_consumer,
-    choose_stream,
-    consumer_arguments,
-    force_flag,
-    jetstream,
-    json_flag,
-)
+from natsd.cli.nats.targets import StreamLeaf, choose_consumer, choose_stream, consumer_arguments, jetstream
 from natsd.cli.prompt import ask, confirm, pick
 from natsd.cli.times import local_time, render_time
 from natsd.cli.values import HOUR, SECOND, go_duration
@@ -65,7 +57,7 @@ def pause(
     if not answer.get("paused"):
         raise CommandFailed("the consumer is not paused, the time is past")
     if as_json:
-        print_json({key: value for key, value in answer.items() if key != "type"})
+        console.out_json({key: value for key, value in answer.items() if key != "type"})
         return
     left = go_duration(round(int(answer.get("pause_remaining") or 0) / SECOND) * SECOND)
     console.out_text(f"Paused {target} > {name} until {local_time(str(answer.get('pause_until', '')))} ({left})\n")
@@ -87,7 +79,7 @@ def resume(settings: Settings, stream: str | None, consumer: str | None, force: 
             return
         answer = js.call(f"CONSUMER.PAUSE.{target}.{name}", {})
     if as_json:
-        print_json({key: value for key, value in answer.items() if key != "type"})
+        console.out_json({key: value for key, value in answer.items() if key != "type"})
         return
     was = local_time(str((info.get("config") or {}).get("pause_until", "")))
     console.out_text(f"Consumer {target} > {name} was resumed while previously paused until {was}\n")

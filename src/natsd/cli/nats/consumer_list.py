@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from natsd.cli import console
-from natsd.cli.nats.app import DURATION
+from natsd.cli.nats.app import DURATION, json_flag
 from natsd.cli.nats.consumer_show import ACK, show_consumer
-from natsd.cli.nats.limits import print_json
 from natsd.cli.nats.settings import Settings
 from natsd.cli.nats.stream_find import api_level_of, holds, parse_expression
 from natsd.cli.nats.stream_list import ago, show_missing
@@ -21,7 +20,6 @@ from natsd.cli.nats.targets import (
     choose_stream,
     consumer_arguments,
     jetstream,
-    json_flag,
     stream_argument,
 )
 from natsd.cli.table import show_table
@@ -62,7 +60,7 @@ def ls(settings: Settings, stream: str | None, only_names: bool, no_select: bool
         if only_names or as_json:
             names = js.consumer_names(target)
             if as_json:
-                print_json(names)
+                console.out_json(names)
             else:
                 console.out_text("".join(f"{name}\n" for name in names))
             return
@@ -127,7 +125,7 @@ def report(settings: Settings, stream: str | None, raw: bool, leaders: bool, as_
         stream_state = js.stream_info(target).get("state") or {}
         found, missing, offline = js.consumers(target)
     if as_json:
-        print_json(found)
+        console.out_json(found)
         return
     count = comma(stream_state.get("consumer_count") or 0)
     rows = [_row(one, raw, int(stream_state.get("messages") or 0)) for one in found]
@@ -183,7 +181,7 @@ def find(settings: Settings, /, stream: str | None, invert: bool, as_json: bool,
         found, _, _ = js.consumers(choose_stream(js, stream))
     names = [str(one.get("name", "")) for one in found if all(test(one) != invert for test in tests)]
     if as_json:
-        print_json(names)
+        console.out_json(names)
     else:
         console.out_text("".join(f"{name}\n" for name in names))
 

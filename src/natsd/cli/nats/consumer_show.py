@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from natsd.cli import console
 from natsd.cli.block import Block
-from natsd.cli.nats.limits import own_metadata, print_json
+from natsd.cli.nats.configuration import own_metadata
 from natsd.cli.nats.stream_show import show_api_level, show_cluster
 from natsd.cli.times import local_time, parse_time_ns, since_ns
 from natsd.cli.values import SECOND, comma, go_duration, ibytes, short_duration
@@ -26,7 +26,7 @@ MOST_STEPS = 15
 def show_consumer(info: Answer, as_json: bool, *, only_state: bool = False) -> None:
     """Print a consumer."""
     if as_json:
-        print_json({key: value for key, value in info.items() if key != "type"})
+        console.out_json({key: value for key, value in info.items() if key != "type"})
     else:
         console.out_text(render_consumer(info, only_state))
 

@@ -10,7 +10,7 @@ import click
 from natsd.cli import console
 from natsd.cli.contexts import FILES, SECRETS, Context, Contexts
 from natsd.cli.exit_codes import CommandFailed, line_of
-from natsd.cli.nats.app import ContextName, Offline
+from natsd.cli.nats.app import ContextName, Offline, json_flag
 from natsd.cli.nats.settings import Settings
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ _ROWS = (
 
 
 @click.command("ls", cls=Offline, help="List the contexts; the selected one has a star.")
-@click.option("-j", "--json", "as_json", is_flag=True, help="Print JSON.")
+@json_flag
 @click.option("-n", "--names", "only_names", is_flag=True, help="Print names only.")
 @click.option("--completion", is_flag=True, hidden=True, help="The same as --names.")
 def ls(as_json: bool, only_names: bool, completion: bool) -> None:
@@ -54,13 +54,11 @@ def ls(as_json: bool, only_names: bool, completion: bool) -> None:
     selected = contexts.selected
     known = [(name, _describe(contexts, name)) for name in names]
     if as_json:
-        import json
-
         document = [
             {"name": name, "description": text, "selected": name == selected, "path": contexts.path_of(name)}
             for name, text in known
         ]
-        console.out_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+        console.out_json(document)
         return
     if not known:
         console.note("There are no contexts, nats context add makes one.\n")

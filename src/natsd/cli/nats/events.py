@@ -13,8 +13,9 @@ import click
 from natsd.cli import console
 from natsd.cli.block import Block
 from natsd.cli.nats.app import Leaf
-from natsd.cli.nats.fleet import Fleet, parse_time, server_of
+from natsd.cli.nats.fleet import Fleet, server_of
 from natsd.cli.nats.settings import Settings
+from natsd.cli.times import unix_seconds
 from natsd.cli.values import comma, ibytes
 
 if TYPE_CHECKING:
@@ -152,7 +153,7 @@ def _kind(event: dict[str, Any], subject: str) -> str:
 
 
 def _clock(event: dict[str, Any]) -> str:
-    at = parse_time(str(event.get("timestamp", ""))) or time.time()
+    at = unix_seconds(str(event.get("timestamp", ""))) or time.time()
     return time.strftime("%H:%M:%S", time.localtime(at))
 
 

@@ -118,26 +118,6 @@ def server_of(answer: Answer) -> Answer:
     return server if isinstance(server, dict) else {}
 
 
-def parse_time(text: str) -> float:
-    """Unix seconds of an RFC 3339 time, 0 where it is none."""
-    from datetime import datetime
-
-    head, dot, tail = text.partition(".")
-    if dot:
-        digits = len(tail) - len(tail.lstrip("0123456789"))
-        text = f"{head}.{tail[:digits][:6]:0<6}{tail[digits:]}"
-    try:
-        return datetime.fromisoformat(text).timestamp()
-    except ValueError:
-        return 0.0
-
-
-def local_time(text: str) -> str:
-    """An RFC 3339 time as local date and time, the text itself where it is none."""
-    at = parse_time(text)
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at)) if at else text
-
-
 def repeat(draw: Callable[[], None], every_s: float, rounds: int = 0) -> None:
     """Draw again and again, on a fresh screen where it is a terminal."""
     from natsd.cli import console

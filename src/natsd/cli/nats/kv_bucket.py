@@ -9,19 +9,20 @@ import click
 
 from natsd.cli import console
 from natsd.cli.block import Block
-from natsd.cli.nats.app import DURATION, Leaf
-from natsd.cli.nats.limits import (
-    DURATION_LIMIT,
-    SIZE_LIMIT,
-    own_metadata,
-    parse_metadata,
-    print_json,
-    split_words,
-    without_reserved,
+from natsd.cli.nats.app import DURATION, Leaf, force_flag, json_flag
+from natsd.cli.nats.bucket import (
+    bucket_flags,
+    changes,
+    edited,
+    out_bucket,
+    show_metadata_and_cluster,
+    storage_flag,
+    storage_of,
 )
+from natsd.cli.nats.limits import SIZE_LIMIT
 from natsd.cli.nats.settings import Settings
-from natsd.cli.nats.stream_show import STORAGE, limit_words, show_cluster
-from natsd.cli.nats.targets import KV_PREFIX, BucketName, choose_bucket, force_flag, jetstream, json_flag
+from natsd.cli.nats.stream_show import STORAGE, limit_words
+from natsd.cli.nats.targets import KV_PREFIX, BucketName, choose_bucket, jetstream
 from natsd.cli.prompt import confirm
 from natsd.cli.times import NEVER_NS, local_time
 from natsd.cli.values import comma, ibytes, short_duration
@@ -42,49 +43,23 @@ def bucket_argument(function: F) -> F:
     return click.argument("bucket", type=BucketName(KV_PREFIX))(function)
 
 
-def _flags(function: F) -> F:
-    for option in reversed(
-        (
-            click.option("--description", metavar="TEXT", help="What it is for."),
-            click.option("--history", type=click.IntRange(1, MOST_HISTORY), help="Values kept of each key (1)."),
-            click.option("--ttl", type=DURATION_LIMIT, help="Values go after this time."),
-            click.option("--marker-ttl", type=DURATION, help="Keys may have times of their own; markers stay so long."),
-            click.option("--replicas", type=click.IntRange(min=1), help="Copies in a cluster (1)."),
-            click.option("--max-value-size", type=SIZE_LIMIT, help="Bytes of a value at most."),
-            click.option("--max-bucket-size", type=SIZE_LIMIT, help="Bytes of the bucket at most."),
-            click.option("--tags", metavar="TAG", multiple=True, help="Servers with these tags."),
-            click.option("--cluster", metavar="NAME", help="Cluster it is placed in."),
-            click.option("--compress/--no-compress", default=None, help="Compress its files."),
-            click.option("--metadata", metavar="K=V", multiple=True, help="Metadata; may be repeated."),
-            click.option("--republish-source", metavar="SUBJECT", default="", help="Publish these again once stored."),
-            click.option("--republish-destination", metavar="SUBJECT", help="Under this subject."),
-            click.option("--republish-headers", is_flag=True, help="Only their headers."),
-            click.option("--source", "sources", metavar="BUCKET", multiple=True, help="Take in other buckets."),
-        )
-    ):
-        function = option(function)
-    return function
+_flags = bucket_flags(
+    "Values",
+    click.option("--history", type=click.IntRange(1, MOST_HISTORY), help="Values kept of each key (1)."),
+    click.option("--marker-ttl", type=DURATION, help="Keys may have times of their own; markers stay so long."),
+    click.option("--max-value-size", type=SIZE_LIMIT, help="Bytes of a value at most."),
+    click.option("--republish-source", metavar="SUBJECT", default="", help="Publish these again once stored."),
+    click.option("--republish-destination", metavar="SUBJECT", help="Under this subject."),
+    click.option("--republish-headers", is_flag=True, help="Only their headers."),
+    click.option("--source", "sources", metavar="BUCKET", multiple=True, help="Take in other buckets."),
+)
 
 
 def _changes(values: Answer) -> Answer:
     """What the flags given say, as a part of a stream's configuration."""
-    keys = (
-        ("description", "description"),
-        ("history", "max_msgs_per_subject"),
-        ("ttl", "max_age"),
-        ("replicas", "num_replicas"),
-        ("max_value_size", "max_msg_size"),
-        ("max_bucket_size", "max_bytes"),
-    )
-    out: Answer = {key: values[name] for name, key in keys if values.get(name) is not None}
+    out = changes(values, (("history", "max_msgs_per_subject"), ("max_value_size", "max_msg_size")))
     if values["marker_ttl"]:
         out |= {"allow_msg_ttl": True, "subject_delete_marker_ttl": values["marker_ttl"]}
-    if values["compress"] is not None:
-        out["compression"] = "s2" if values["compress"] else "none"
-    if values["metadata"]:
-        out["metadata"] = parse_metadata(values["metadata"])
-    if values["cluster"] or values["tags"]:
-        out["placement"] = {"cluster": values["cluster"] or "", "tags": split_words(values["tags"])}
     if values["republish_destination"]:
         out["republish"] = {"src": values["republish_source"], "dest": values["republish_destination"]}
         if values["republish_headers"]:
@@ -103,7 +78,7 @@ def _source(name: str, bucket: str) -> Answer:
 @click.command("add", cls=Leaf, help="Make a bucket.")
 @click.argument("bucket")
 @_flags
-@click.option("--storage", type=click.Choice(["file", "f", "memory", "m"]), default="file", help="Where it is kept.")
+@storage_flag
 @click.option("--mirror", metavar="BUCKET", help="It is a copy of this bucket.")
 @click.option("--mirror-domain", metavar="DOMAIN", help="The domain that bucket is in.")
 @json_flag
@@ -118,15 +93,14 @@ def add(
     as_json: bool,
     **values: Any,
 ) -> None:
-    changes = _changes(values)
-    changes["storage"] = "memory" if storage.startswith("m") else "file"
+    given = _changes(values) | {"storage": storage_of(storage)}
     if mirror:
-        changes["mirror"] = {"name": KV_PREFIX + mirror.removeprefix(KV_PREFIX)}
+        given["mirror"] = {"name": KV_PREFIX + mirror.removeprefix(KV_PREFIX)}
         if mirror_domain:
-            changes["mirror"]["external"] = {"api": f"$JS.{mirror_domain}.API"}
+            given["mirror"]["external"] = {"api": f"$JS.{mirror_domain}.API"}
     if values["sources"]:
-        changes["sources"] = [_source(name, bucket) for name in values["sources"]]
-    config = bucket_config(bucket, **changes)
+        given["sources"] = [_source(name, bucket) for name in values["sources"]]
+    config = bucket_config(bucket, **given)
     with jetstream(settings) as js:
         js.create_stream(config)
         _show(Bucket(js, bucket), as_json)
@@ -139,15 +113,13 @@ def add(
 @json_flag
 @click.pass_obj
 def edit(settings: Settings, /, bucket: str, no_mirror: bool, as_json: bool, **values: Any) -> None:
-    changes = _changes(values)
+    given = _changes(values)
     with jetstream(settings) as js:
-        config = {**without_reserved(Bucket(js, bucket).info["config"]), **changes}
+        config = edited(Bucket(js, bucket).info, given)
         if values["sources"]:
             config["sources"] = [*(config.get("sources") or ()), *(_source(name, bucket) for name in values["sources"])]
         if no_mirror and config.pop("mirror", None) is not None:
             config.setdefault("subjects", [f"$KV.{bucket}.>"])
-        if config.get("max_age") and config.get("duplicate_window", 0) > config["max_age"]:
-            config["duplicate_window"] = config["max_age"]
         js.update_stream(config)
         _show(Bucket(js, bucket), as_json)
 
@@ -177,7 +149,7 @@ def compact(settings: Settings, bucket: str, force: bool) -> None:
 
 def _show(bucket: Bucket, as_json: bool) -> None:
     if as_json:
-        print_json({"bucket": bucket.name, **{key: value for key, value in bucket.info.items() if key != "type"}})
+        out_bucket(bucket.name, bucket.info)
     else:
         console.out_text(render_bucket(bucket.name, bucket.info))
 
@@ -224,14 +196,3 @@ def _show_origin(block: Block, config: Answer, state: Answer) -> None:
     active = int(state.get("active") or 0)
     block.row("Last Seen", short_duration(active) if 0 < active < NEVER_NS else "never")
     block.row("Lag", comma(int(state.get("lag") or 0)))
-
-
-def show_metadata_and_cluster(block: Block, info: Answer) -> None:
-    """What buckets of every kind end with."""
-    if metadata := own_metadata(info["config"].get("metadata")):
-        block.section("Metadata")
-        for key, value in sorted(metadata.items()):
-            block.row(key, value)
-    cluster = info.get("cluster") or {}
-    if cluster.get("name"):
-        show_cluster(block, cluster, str(info.get("ts", "")), "Cluster Group")

@@ -8,21 +8,18 @@ from typing import TYPE_CHECKING
 import click
 
 from natsd.cli import console
-from natsd.cli.nats.app import Leaf
+from natsd.cli.nats.app import Leaf, json_flag
+from natsd.cli.nats.bucket import show_buckets
 from natsd.cli.nats.kv_bucket import bucket_argument
 from natsd.cli.nats.kv_value import OPERATIONS, document_of, printable
-from natsd.cli.nats.limits import print_json
 from natsd.cli.nats.settings import Settings
-from natsd.cli.nats.stream_list import ago
-from natsd.cli.nats.targets import KV_PREFIX, BucketName, jetstream, json_flag
+from natsd.cli.nats.targets import KV_PREFIX, BucketName, jetstream
 from natsd.cli.stop import take_interrupts
 from natsd.cli.table import show_table
 from natsd.cli.times import local_time
-from natsd.cli.values import comma, ibytes
 from natsd.client.key_value import PUT, Bucket
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from typing import Any
 
     Answer = dict[str, Any]
@@ -56,7 +53,7 @@ def ls(
         if not verbose:
             keys = store.keys(key)
             if as_json:
-                print_json(list(keys))
+                console.out_json(list(keys))
                 return
             is_empty = True
             for name in keys:
@@ -71,7 +68,7 @@ def ls(
         documents = [document_of(entry) for entry in present]
         if not display_value:
             documents = [{name: value for name, value in one.items() if name != "value"} for one in documents]
-        print_json(documents)
+        console.out_json(documents)
         return
     if not present:
         console.out_text("No keys found in bucket\n")
@@ -88,38 +85,6 @@ def ls(
         for entry in present
     ]
     show_table(f"Contents for bucket '{bucket}'", headers, rows, right="  rr")
-
-
-def show_buckets(
-    found: Sequence[Answer], prefix: str, kind: str, only_names: bool, as_json: bool, *, with_values: bool
-) -> None:
-    """Buckets of a kind, the smallest first: a table, names, or JSON."""
-    order = sorted(found, key=lambda info: int(info["state"].get("bytes") or 0))
-    names = [str(info["config"]["name"]).removeprefix(prefix) for info in order]
-    if as_json:
-        print_json(sorted(names) if only_names else list(order))
-        return
-    if only_names:
-        console.out_text("".join(f"{name}\n" for name in sorted(names)))
-        return
-    if not order:
-        console.out_text(f"No {kind} buckets found\n")
-        return
-    headers = ["Bucket", "Description", "Created", "Size", *(["Values"] if with_values else []), "Last Update"]
-    rows = []
-    for name, info in zip(names, order, strict=True):
-        state = info["state"]
-        rows.append(
-            [
-                name,
-                str(info["config"].get("description", "")),
-                local_time(str(info.get("created", ""))),
-                ibytes(state.get("bytes") or 0),
-                *([comma(state.get("messages") or 0)] if with_values else []),
-                ago(str(state.get("last_ts", ""))),
-            ]
-        )
-    show_table(f"{kind} Buckets", headers, rows)
 
 
 @click.command("watch", cls=Leaf, help="Show the values there are and changes as they come.")

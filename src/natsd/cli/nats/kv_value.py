@@ -10,11 +10,10 @@ import click
 
 from natsd.cli import console
 from natsd.cli.exit_codes import CommandFailed
-from natsd.cli.nats.app import DURATION, Leaf
+from natsd.cli.nats.app import DURATION, Leaf, force_flag, json_flag
 from natsd.cli.nats.kv_bucket import bucket_argument
-from natsd.cli.nats.limits import print_json
 from natsd.cli.nats.settings import Settings
-from natsd.cli.nats.targets import KV_PREFIX, BucketName, force_flag, jetstream, json_flag
+from natsd.cli.nats.targets import KV_PREFIX, BucketName, jetstream
 from natsd.cli.prompt import confirm
 from natsd.cli.table import show_table
 from natsd.cli.times import local_time, render_time
@@ -44,7 +43,7 @@ def _value(text: str | None) -> bytes:
 
 def _done(bucket: str, key: str, value: bytes, revision: int, as_json: bool) -> None:
     if as_json:
-        print_json({"bucket": bucket, "key": key, "revision": revision})
+        console.out_json({"bucket": bucket, "key": key, "revision": revision})
     else:
         console.out(value + b"\n")
 
@@ -99,7 +98,7 @@ def get(settings: Settings, bucket: str, key: str, revision: int, raw: bool, as_
         found = Bucket(js, bucket)
         entry = found.get_revision(key, revision) if revision else found.get(key)
     if as_json:
-        print_json(document_of(entry))
+        console.out_json(document_of(entry))
         return
     if raw:
         console.out(entry.value)
@@ -182,7 +181,7 @@ def history(settings: Settings, bucket: str, key: str, as_json: bool) -> None:
 def _show_history(bucket: Bucket, key: str, as_json: bool) -> None:
     found = bucket.history(key)
     if as_json:
-        print_json([document_of(entry) for entry in found])
+        console.out_json([document_of(entry) for entry in found])
         return
     rows = [
         (

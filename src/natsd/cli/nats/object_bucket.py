@@ -9,14 +9,21 @@ import click
 
 from natsd.cli import console
 from natsd.cli.block import Block
-from natsd.cli.nats.app import Leaf
-from natsd.cli.nats.kv_bucket import show_metadata_and_cluster
-from natsd.cli.nats.kv_list import show_buckets
-from natsd.cli.nats.limits import DURATION_LIMIT, SIZE_LIMIT, parse_metadata, print_json, split_words, without_reserved
+from natsd.cli.nats.app import Leaf, force_flag, json_flag
+from natsd.cli.nats.bucket import (
+    bucket_flags,
+    changes,
+    edited,
+    out_bucket,
+    show_buckets,
+    show_metadata_and_cluster,
+    storage_flag,
+    storage_of,
+)
 from natsd.cli.nats.object_file import render_object
 from natsd.cli.nats.settings import Settings
 from natsd.cli.nats.stream_show import STORAGE, limit_words
-from natsd.cli.nats.targets import OBJECT_PREFIX, BucketName, choose_bucket, force_flag, jetstream, json_flag
+from natsd.cli.nats.targets import OBJECT_PREFIX, BucketName, choose_bucket, jetstream
 from natsd.cli.prompt import confirm
 from natsd.cli.stop import take_interrupts
 from natsd.cli.table import show_table
@@ -32,49 +39,17 @@ if TYPE_CHECKING:
     Answer = dict[str, Any]
 
 
-def _flags(function: F) -> F:
-    for option in reversed(
-        (
-            click.option("--ttl", type=DURATION_LIMIT, help="Objects go after this time."),
-            click.option("--replicas", type=click.IntRange(min=1), help="Copies in a cluster (1)."),
-            click.option("--max-bucket-size", type=SIZE_LIMIT, help="Bytes of the bucket at most."),
-            click.option("--description", metavar="TEXT", help="What it is for."),
-            click.option("--tags", metavar="TAG", multiple=True, help="Servers with these tags."),
-            click.option("--cluster", metavar="NAME", help="Cluster it is placed in."),
-            click.option("--metadata", metavar="K=V", multiple=True, help="Metadata; may be repeated."),
-            click.option("--compress/--no-compress", default=None, help="Compress its files."),
-        )
-    ):
-        function = option(function)
-    return function
-
-
-def _changes(values: Answer) -> Answer:
-    keys = (
-        ("description", "description"),
-        ("ttl", "max_age"),
-        ("replicas", "num_replicas"),
-        ("max_bucket_size", "max_bytes"),
-    )
-    out: Answer = {key: values[name] for name, key in keys if values.get(name) is not None}
-    if values["compress"] is not None:
-        out["compression"] = "s2" if values["compress"] else "none"
-    if values["metadata"]:
-        out["metadata"] = parse_metadata(values["metadata"])
-    if values["cluster"] or values["tags"]:
-        out["placement"] = {"cluster": values["cluster"] or "", "tags": split_words(values["tags"])}
-    return out
+_flags = bucket_flags("Objects")
 
 
 @click.command("add", cls=Leaf, help="Make a bucket.")
 @click.argument("bucket")
 @_flags
-@click.option("--storage", type=click.Choice(["file", "f", "memory", "m"]), default="file", help="Where it is kept.")
+@storage_flag
 @json_flag
 @click.pass_obj
 def add(settings: Settings, /, bucket: str, storage: str, as_json: bool, **values: Any) -> None:
-    where = "memory" if storage.startswith("m") else "file"
-    config = bucket_config(bucket, **_changes(values), storage=where)
+    config = bucket_config(bucket, **changes(values), storage=storage_of(storage))
     with jetstream(settings) as js:
         js.create_stream(config)
         _show(ObjectStore(js, bucket), as_json)
@@ -86,9 +61,9 @@ def add(settings: Settings, /, bucket: str, storage: str, as_json: bool, **value
 @json_flag
 @click.pass_obj
 def edit(settings: Settings, /, bucket: str, as_json: bool, **values: Any) -> None:
-    changes = _changes(values)
+    given = changes(values)
     with jetstream(settings) as js:
-        js.update_stream({**without_reserved(ObjectStore(js, bucket).info["config"]), **changes})
+        js.update_stream(edited(ObjectStore(js, bucket).info, given))
         _show(ObjectStore(js, bucket), as_json)
 
 
@@ -105,7 +80,7 @@ def info(settings: Settings, bucket: str | None, file: str | None, as_json: bool
             return
         found = store.describe(file)
     if as_json:
-        print_json(found)
+        console.out_json(found)
     else:
         console.out_text(render_object(found))
 
@@ -123,7 +98,7 @@ def ls(settings: Settings, bucket: str | None, only_names: bool, as_json: bool) 
             return
         found = ObjectStore(js, bucket).objects()
     if as_json:
-        print_json([one["name"] for one in found] if only_names else found)
+        console.out_json([one["name"] for one in found] if only_names else found)
     elif only_names:
         console.out_text("".join(f"{one['name']}\n" for one in found))
     elif not found:
@@ -143,7 +118,7 @@ def seal(settings: Settings, bucket: str, force: bool, as_json: bool) -> None:
     if not force and not confirm(question):
         return
     with jetstream(settings) as js:
-        js.update_stream({**without_reserved(ObjectStore(js, bucket).info["config"]), "sealed": True})
+        js.update_stream(edited(ObjectStore(js, bucket).info, {"sealed": True}))
         if not as_json:
             console.out_text(f"{bucket} has been sealed\n")
         _show(ObjectStore(js, bucket), as_json)
@@ -173,7 +148,7 @@ def watch(settings: Settings, bucket: str, count: int, as_json: bool) -> None:
 
 def _show(store: ObjectStore, as_json: bool) -> None:
     if as_json:
-        print_json({"bucket": store.name, **{key: value for key, value in store.info.items() if key != "type"}})
+        out_bucket(store.name, store.info)
     else:
         console.out_text(render_bucket(store.name, store.info))
 

@@ -12,10 +12,9 @@ import click
 from natsd.cli import console
 from natsd.cli.block import Block
 from natsd.cli.exit_codes import USAGE, CommandFailed
-from natsd.cli.nats.app import SIZE, Leaf, split_header
-from natsd.cli.nats.limits import print_json
+from natsd.cli.nats.app import SIZE, Leaf, force_flag, json_flag, split_header
 from natsd.cli.nats.settings import Settings
-from natsd.cli.nats.targets import OBJECT_PREFIX, BucketName, force_flag, jetstream, json_flag
+from natsd.cli.nats.targets import OBJECT_PREFIX, BucketName, jetstream
 from natsd.cli.progress import Progress
 from natsd.cli.prompt import confirm
 from natsd.cli.times import local_time
@@ -80,7 +79,7 @@ def put(
             if bar is not None:
                 bar.finish()
     if as_json:
-        print_json(found)
+        console.out_json(found)
     else:
         console.out_text("\n" + render_object(found))
 

@@ -51,6 +51,7 @@ Examples:
     metavar="DURATION",
     help="Longest time between replies (300ms), on top of their mean round-trip time.",
 )
+@click.option("--translate", metavar="COMMAND", default="", help="Show what a command makes of replies.")
 @click.option("--wait-for-empty", is_flag=True, help="Take replies until an empty one.")
 @click.option("--force-stdin", is_flag=True, help="Read the body from stdin in any case.")
 @click.option(
@@ -68,6 +69,7 @@ def command(
     count: int,
     replies: int,
     reply_timeout_ns: int,
+    translate: str,
     wait_for_empty: bool,
     force_stdin: bool,
     send_on: str,
@@ -83,7 +85,8 @@ def command(
             from natsd.cli.progress import Progress
 
             progress = Progress([count])
-        asker = _Asker(connection, settings.timeout_s, replies, reply_timeout_ns / 1e9, wait_for_empty, raw, progress)
+        patience_s = reply_timeout_ns / 1e9
+        asker = _Asker(connection, settings.timeout_s, replies, patience_s, wait_for_empty, raw, translate, progress)
         target = template_of(os.fsencode(subject), "subject", templates)
         sent = 0
         for payload in source.read(connection):
@@ -115,6 +118,7 @@ class _Asker:
         reply_timeout_s: float,
         until_empty: bool,
         raw: bool,
+        command_line: str,
         progress: Progress | None,
     ) -> None:
         self._connection = connection
@@ -123,6 +127,7 @@ class _Asker:
         self._reply_timeout_s = reply_timeout_s
         self._until_empty = until_empty
         self._raw = raw
+        self._command_line = command_line
         self._progress = progress
         self.unanswered = 0
 
@@ -161,13 +166,18 @@ class _Asker:
     def _show(self, message: Message, rtt: int) -> None:
         from natsd.cli.nats.show import show_body
 
+        payload = message.payload
+        if self._command_line:
+            from natsd.cli.nats.translate import translate
+
+            payload = translate(payload, self._command_line, message.subject)
         if self._raw:
-            console.out(message.payload + b"\n")
+            console.out(payload + b"\n")
         elif self._progress is None:
             console.log(f"Received with rtt {go_duration(rtt)}")
             if message.header is not None:
                 for key, value in message.headers:
                     console.log(f"{key}: {value}")
                 console.out(b"\n")
-            show_body(message.payload)
+            show_body(payload)
         console.flush()

@@ -8,7 +8,7 @@ import time
 import click
 
 from natsd.cli import console
-from natsd.cli.nats.app import Leaf
+from natsd.cli.nats.app import Leaf, json_flag
 from natsd.cli.nats.settings import Settings
 from natsd.cli.values import short_duration
 from natsd.client.errors import ClientError
@@ -30,7 +30,7 @@ class _Result:
 
 @click.command("rtt", cls=Leaf, help=HELP, short_help="Measure the round-trip time to servers.")
 @click.argument("iterations", type=click.IntRange(min=1), default=5)
-@click.option("-j", "--json", "as_json", is_flag=True, help="Print JSON.")
+@json_flag
 @click.pass_obj
 def command(settings: Settings, iterations: int, as_json: bool) -> None:
     targets = []

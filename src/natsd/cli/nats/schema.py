@@ -10,8 +10,7 @@ import click
 
 from natsd.cli import console
 from natsd.cli.exit_codes import USAGE, CommandFailed
-from natsd.cli.nats.app import InnerGroup, Offline, Table
-from natsd.cli.nats.limits import print_json
+from natsd.cli.nats.app import InnerGroup, Offline, Table, json_flag
 
 if TYPE_CHECKING:
     from typing import Any
@@ -59,11 +58,11 @@ def record_of(name: str) -> Any:
 
 @click.command("search", cls=Offline, help="List the schemas, those with PATTERN in their name.")
 @click.argument("pattern", default="")
-@click.option("-j", "--json", "as_json", is_flag=True, help="Print JSON.")
+@json_flag
 def search(pattern: str, as_json: bool) -> None:
     names = [_PREFIX + name for name in SCHEMAS if pattern.lower() in (_PREFIX + name)]
     if as_json:
-        print_json(names)
+        console.out_json(names)
     elif names:
         console.out_text("Matched Schemas:\n\n" + "".join(f"  {name}\n" for name in names) + "\n")
     else:
@@ -75,13 +74,13 @@ def search(pattern: str, as_json: bool) -> None:
 def info(schema: str) -> None:
     import msgspec
 
-    print_json(msgspec.json.schema(record_of(schema)))
+    console.out_json(msgspec.json.schema(record_of(schema)))
 
 
 @click.command("validate", cls=Offline, help="Check a JSON file against a schema. Exit code 1 where it does not fit.")
 @click.argument("schema")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False))
-@click.option("-j", "--json", "as_json", is_flag=True, help="Print JSON.")
+@json_flag
 def validate(schema: str, file: str, as_json: bool) -> None:
     import msgspec
 
@@ -98,7 +97,7 @@ def validate(schema: str, file: str, as_json: bool) -> None:
     except msgspec.ValidationError as problem:
         errors.append(str(problem))
     if as_json:
-        print_json(errors)
+        console.out_json(errors)
     elif not errors:
         console.out_text(f"{file} validates against {_PREFIX}{schema.removeprefix(_PREFIX)}\n")
     else:

@@ -170,7 +170,8 @@ def _limits(function: Callable[..., Any]) -> Callable[..., Any]:
 def server(
     ctx: click.Context, /, name: str, auth_required: bool, tls_required: bool, js_required: bool, **limits: Any
 ) -> None:
-    from natsd.cli.nats.fleet import Fleet, data_of, parse_time
+    from natsd.cli.nats.fleet import Fleet, data_of
+    from natsd.cli.times import unix_seconds
 
     settings: Settings = ctx.obj
     check = Check("server", name)
@@ -183,7 +184,7 @@ def server(
         ("subs", "subscriptions", ""),
     ):
         check.measure(key, varz.get(key, 0), limits[f"{word}_warn"], limits[f"{word}_critical"], unit)
-    uptime_s = int(parse_time(str(varz.get("now", ""))) - parse_time(str(varz.get("start", ""))))
+    uptime_s = int(unix_seconds(str(varz.get("now", ""))) - unix_seconds(str(varz.get("start", ""))))
     warn_s, critical_s = limits["uptime_warn"] / 1e9, limits["uptime_critical"] / 1e9
     check.measure_least("uptime", uptime_s, warn_s, critical_s, "s")
     if auth_required:

@@ -16,8 +16,9 @@ from natsd.cli.nats.settings import Settings
 from natsd.cli.nats.targets import KV_PREFIX, BucketName, jetstream
 from natsd.cli.times import NEVER_NS, since_ns
 from natsd.cli.values import MS, SECOND, short_duration
+from natsd.client.bucket import BucketNotFound
 from natsd.client.jetstream import MESSAGE_NOT_FOUND, ApiError
-from natsd.client.key_value import Bucket, BucketNotFound, KeyNotFound
+from natsd.client.key_value import Bucket, KeyNotFound
 from natsd.client.stored import payload_of, time_of
 
 if TYPE_CHECKING:

@@ -6,8 +6,7 @@ import click
 
 from natsd.cli import console
 from natsd.cli.exit_codes import CommandFailed
-from natsd.cli.nats.app import InnerGroup, Offline, Table
-from natsd.cli.nats.limits import print_json
+from natsd.cli.nats.app import InnerGroup, Offline, Table, json_flag
 
 _HERE = "natsd.cli.nats.server_config"
 TABLE: Table = {"validate": (f"{_HERE}:validate", "Check a configuration file", ("check",))}
@@ -16,11 +15,11 @@ command = InnerGroup("config", table=TABLE, help="Work with configuration files 
 
 @click.command("validate", cls=Offline, help="Check a configuration file. Exit code 1 where a server would refuse it.")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False))
-@click.option("-j", "--json", "as_json", is_flag=True, help="Print JSON.")
+@json_flag
 def validate(file: str, as_json: bool) -> None:
     digest, problems = check(file)
     if as_json:
-        print_json({"file": file, "valid": not problems, "digest": digest, "errors": problems})
+        console.out_json({"file": file, "valid": not problems, "digest": digest, "errors": problems})
     elif not problems:
         console.out_text(f"Configuration file {file} is valid ({digest})\n")
     else:

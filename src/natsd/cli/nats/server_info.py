@@ -9,8 +9,9 @@ import click
 from natsd.cli import console
 from natsd.cli.block import Block
 from natsd.cli.nats.app import Leaf
-from natsd.cli.nats.fleet import Fleet, data_of, local_time, server_of
+from natsd.cli.nats.fleet import Fleet, data_of, server_of
 from natsd.cli.nats.settings import Settings
+from natsd.cli.times import local_time
 from natsd.cli.values import comma, ibytes, short_duration
 
 if TYPE_CHECKING:
@@ -26,9 +27,7 @@ def info(settings: Settings, server: str | None, as_json: bool) -> None:
         name = server or str(connection.info.get("server_id", ""))
         answer = Fleet(connection, settings.timeout_s).find(name, "VARZ")
     if as_json:
-        import json
-
-        console.out_text(json.dumps(answer, indent=2, ensure_ascii=False) + "\n")
+        console.out_json(answer)
     else:
         console.out_text(render(data_of(answer), server_of(answer)))
 

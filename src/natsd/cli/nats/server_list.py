@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import click
 
 from natsd.cli import console
-from natsd.cli.nats.app import Leaf
-from natsd.cli.nats.fleet import ALL, Fleet, parse_time, server_of
+from natsd.cli.nats.app import Leaf, json_flag
+from natsd.cli.nats.fleet import ALL, Fleet, server_of
 from natsd.cli.nats.settings import Settings
+from natsd.cli.times import unix_seconds
 from natsd.cli.values import SECOND, comma, comma_fraction, ibytes, short_duration
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ _SORTS: dict[str, Callable[[Row], Any]] = {
     "mem": lambda row: row[1].get("mem", 0),
     "cpu": lambda row: row[1].get("cpu", 0),
     "slow": lambda row: row[1].get("slow_consumers", 0),
-    "uptime": lambda row: -parse_time(str(row[1].get("start", ""))),
+    "uptime": lambda row: -unix_seconds(str(row[1].get("start", ""))),
     "rtt": lambda row: row[2],
 }
 _HEADERS = (
@@ -51,9 +52,7 @@ def ls(ctx: click.Context, expect: int, as_json: bool, sort: str, reverse: bool,
         fleet = Fleet(connection, settings.timeout_s)
         answers = list(fleet.stream(f"{ALL}.STATSZ", None, fleet.size()))
     if as_json:
-        import json
-
-        console.out_text(json.dumps([answer for answer, _ in answers], indent=2, ensure_ascii=False) + "\n")
+        console.out_json([answer for answer, _ in answers])
     else:
         rows: list[Row] = [(server_of(answer), answer.get("statsz") or {}, took) for answer, took in answers]
         rows.sort(key=lambda row: str(row[0].get("name")))
@@ -124,7 +123,7 @@ def _show_clusters(rows: list[Row]) -> None:
 
 
 def _uptime(stats: dict[str, Any], now: float) -> str:
-    start = parse_time(str(stats.get("start", "")))
+    start = unix_seconds(str(stats.get("start", "")))
     return short_duration(max(0, int(now - start)) * SECOND) if start else ""
 
 
@@ -141,7 +140,7 @@ def compact_names(names: list[str]) -> list[str]:
 @click.command("ping", cls=Leaf, help="Ping all servers. EXPECT is how many there should be; fewer is exit code 1.")
 @click.argument("expect", type=click.IntRange(min=0), default=0)
 @click.option("--id", "with_id", is_flag=True, help="Show the id of each server.")
-@click.option("-j", "--json", "as_json", is_flag=True, help="Print JSON.")
+@json_flag
 @click.pass_context
 def ping(ctx: click.Context, expect: int, with_id: bool, as_json: bool) -> None:
     settings: Settings = ctx.obj
@@ -159,9 +158,7 @@ def ping(ctx: click.Context, expect: int, with_id: bool, as_json: bool) -> None:
                 console.out_text(f"{front}{name:<60} rtt={short_duration(took)}\n")
                 console.flush()
     if as_json:
-        import json
-
-        console.out_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+        console.out_json(document)
     else:
         ms = [took / 1e6 for took in times]
         console.out_text(

@@ -6,7 +6,7 @@ import click
 
 from natsd.cli import console
 from natsd.cli.exit_codes import USAGE, CommandFailed
-from natsd.cli.nats.app import Offline
+from natsd.cli.nats.app import Offline, json_flag
 
 SHORTEST_PASSWORD = 10
 GENERATED_CHARS = 22
@@ -21,7 +21,7 @@ _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 @click.argument("source", required=False)
 @click.argument("dest", required=False)
 @click.argument("subject", required=False)
-@click.option("-j", "--json", "as_json", is_flag=True, help="Print JSON.")
+@json_flag
 def mappings(source: str | None, dest: str | None, subject: str | None, as_json: bool) -> None:
     from natsd.base.chance import SystemChance
     from natsd.subjects.transform import Transform, TransformError
@@ -38,10 +38,8 @@ def mappings(source: str | None, dest: str | None, subject: str | None, as_json:
         raise CommandFailed(f'"{subject}" is not covered by "{source}"')
     mapped = found.decode("utf-8", "surrogateescape")
     if as_json:
-        import json
-
         document = {"source": source, "destination": dest, "subject": subject, "mapped": mapped}
-        console.out_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+        console.out_json(document)
     else:
         console.out_text(mapped + "\n")
 

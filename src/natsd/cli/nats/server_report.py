@@ -8,7 +8,7 @@ import click
 
 from natsd.cli import console
 from natsd.cli.nats import connections as connz
-from natsd.cli.nats.app import InnerGroup, Leaf, Table
+from natsd.cli.nats.app import InnerGroup, Leaf, Table, json_flag
 from natsd.cli.nats.fleet import ALL, Fleet, repeat, server_of
 from natsd.cli.nats.server_request import STATES
 from natsd.cli.nats.settings import Settings
@@ -17,8 +17,6 @@ from natsd.cli.values import comma, comma_fraction, ibytes
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
-
-    from natsd.client.connection import Connection
 
 _HERE = "natsd.cli.nats.server_report"
 TABLE: Table = {
@@ -32,44 +30,76 @@ command = InnerGroup("report", table=TABLE, help="Reports over all servers.")
 BAR_COLUMNS = 40
 
 
-def shared(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Flags of all reports."""
-    for option in (
-        click.option("--watch", type=click.IntRange(min=1), metavar="SECONDS", help="Draw again every so often."),
-        click.option("--tags", metavar="TAG", multiple=True, help="Servers with all of these tags only."),
-        click.option("--cluster", metavar="NAME", help="Servers of this cluster only."),
-        click.option("--host", metavar="TEXT", help="Servers with this in their host only."),
-        click.option("-j", "--json", "as_json", is_flag=True, help="Print JSON."),
-        click.option("-R", "--reverse", is_flag=True, help="The other way round."),
-    ):
-        function = option(function)
-    return function
+class Report:
+    """How a report is wanted: of which servers, in which order, as what, how often."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        host: str | None,
+        cluster: str | None,
+        tags: tuple[str, ...],
+        reverse: bool,
+        as_json: bool,
+        watch: int | None,
+    ) -> None:
+        filters = {"host": host, "cluster": cluster, "tags": list(tags)}
+        self._filters: dict[str, Any] = {key: value for key, value in filters.items() if value}
+        self.reverse = reverse
+        self.as_json = as_json
+        self._settings = settings
+        self._watch = watch
+
+    def run(self, draw: Callable[[Fleet], None]) -> None:
+        """Connect and draw, once or again and again."""
+        with self._settings.connect() as connection:
+            if self._watch:
+                repeat(lambda: draw(Fleet(connection, self._settings.timeout_s)), self._watch)
+            else:
+                draw(Fleet(connection, self._settings.timeout_s))
+
+    def answers(self, fleet: Fleet, kind: str, body: dict[str, Any]) -> list[dict[str, Any]]:
+        """What the servers answer to a kind of request."""
+        found = fleet.stream(f"{ALL}.{kind}", {**body, **self._filters}, self._servers(fleet))
+        return [answer for answer, _ in found]
+
+    def connections(self, fleet: Fleet, body: dict[str, Any]) -> list[dict[str, Any]]:
+        """The connections that the servers tell of."""
+        return connz.fetch(fleet, f"{ALL}.CONNZ", {**body, **self._filters}, self._servers(fleet))
+
+    def _servers(self, fleet: Fleet) -> int:
+        """How many will answer; how many the filters leave is not known."""
+        return 0 if self._filters else fleet.size()
 
 
-def watch_with(settings: Settings, watch: int | None, draw: Callable[[Connection], None]) -> None:
-    """Connect and draw, once or again and again."""
-    with settings.connect() as connection:
-        if watch:
-            repeat(lambda: draw(connection), watch)
-        else:
-            draw(connection)
+def report_flags(function: Callable[..., None]) -> Callable[..., None]:
+    """Flags of all reports; the command gets them as a `Report`."""
 
+    @click.option("-R", "--reverse", is_flag=True, help="The other way round.")
+    @json_flag
+    @click.option("--host", metavar="TEXT", help="Servers with this in their host only.")
+    @click.option("--cluster", metavar="NAME", help="Servers of this cluster only.")
+    @click.option("--tags", metavar="TAG", multiple=True, help="Servers with all of these tags only.")
+    @click.option("--watch", type=click.IntRange(min=1), metavar="SECONDS", help="Draw again every so often.")
+    @click.pass_obj
+    def command(
+        settings: Settings,
+        /,
+        host: str | None,
+        cluster: str | None,
+        tags: tuple[str, ...],
+        reverse: bool,
+        as_json: bool,
+        watch: int | None,
+        **values: Any,
+    ) -> None:
+        function(Report(settings, host, cluster, tags, reverse, as_json, watch), **values)
 
-def filters_of(host: str | None, cluster: str | None, tags: tuple[str, ...]) -> dict[str, Any]:
-    """Which servers shall answer, as a part of a request."""
-    filters = {"host": host, "cluster": cluster, "tags": list(tags)}
-    return {key: value for key, value in filters.items() if value}
-
-
-def print_json(document: object) -> None:
-    import json
-
-    console.out_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+    return command
 
 
 @click.command("connections", cls=Leaf, help="The busiest connections of all servers.")
 @click.argument("limit", type=click.IntRange(min=1), required=False)
-@shared
 @click.option("--account", metavar="NAME", help="Connections of this account only.")
 @click.option("--username", metavar="NAME", help="Connections of this user only.")
 @click.option("--subject", metavar="SUBJECT", help="Only those subscribed to this.")
@@ -77,16 +107,10 @@ def print_json(document: object) -> None:
 @click.option("--top", type=click.IntRange(min=1), default=1000, show_default=True, help="Show so many.")
 @click.option("--state", type=click.Choice(list(STATES)), default="open", show_default=True, help="Which ones.")
 @click.option("--closed-reason", metavar="TEXT", help="Only those closed for a reason with this in it.")
-@click.pass_obj
+@report_flags
 def connections(
-    settings: Settings,
+    report: Report,
     limit: int | None,
-    reverse: bool,
-    as_json: bool,
-    host: str | None,
-    cluster: str | None,
-    tags: tuple[str, ...],
-    watch: int | None,
     account: str | None,
     username: str | None,
     subject: str | None,
@@ -98,17 +122,14 @@ def connections(
     body: dict[str, Any] = {"auth": True, "state": STATES["closed" if closed_reason else state]}
     body |= {key: value for key, value in (("acc", account), ("user", username), ("filter_subject", subject)) if value}
 
-    def draw(connection: Connection) -> None:
-        fleet = Fleet(connection, settings.timeout_s)
-        found = connz.fetch(fleet, f"{ALL}.CONNZ", body, filters_of(host, cluster, tags))
-        if closed_reason:
-            found = [one for one in found if closed_reason.lower() in str(one.get("reason", "")).lower()]
-        if as_json:
-            print_json(connz.ordered(found, sort, reverse)[: limit or top])
+    def draw(fleet: Fleet) -> None:
+        found = connz.closed_for(closed_reason, report.connections(fleet, body))
+        if report.as_json:
+            console.out_json(connz.ordered(found, sort, report.reverse)[: limit or top])
         else:
-            connz.show(found, sort, reverse, limit or top, body["state"] != 0)
+            connz.show(found, sort, report.reverse, limit or top, body["state"] != 0)
 
-    watch_with(settings, watch, draw)
+    report.run(draw)
 
 
 _ACCOUNT_SORTS = {
@@ -124,35 +145,21 @@ _ACCOUNT_SORTS = {
 @click.command("accounts", cls=Leaf, help="Traffic of all accounts, or of one, over all servers.")
 @click.argument("account", required=False)
 @click.argument("limit", type=click.IntRange(min=1), required=False)
-@shared
 @click.option("--sort", type=click.Choice(list(_ACCOUNT_SORTS)), default="subs", show_default=True, help="Order.")
 @click.option("--top", type=click.IntRange(min=1), default=1000, show_default=True, help="Show so many.")
-@click.pass_obj
-def accounts(
-    settings: Settings,
-    account: str | None,
-    limit: int | None,
-    reverse: bool,
-    as_json: bool,
-    host: str | None,
-    cluster: str | None,
-    tags: tuple[str, ...],
-    watch: int | None,
-    sort: str,
-    top: int,
-) -> None:
+@report_flags
+def accounts(report: Report, account: str | None, limit: int | None, sort: str, top: int) -> None:
     body = {"auth": True, "state": 0, **({"acc": account} if account else {})}
 
-    def draw(connection: Connection) -> None:
-        fleet = Fleet(connection, settings.timeout_s)
-        sums = sum_accounts(connz.fetch(fleet, f"{ALL}.CONNZ", body, filters_of(host, cluster, tags)))
-        rows = sorted(sums, key=lambda row: row[_ACCOUNT_SORTS[sort]], reverse=not reverse)[: limit or top]
-        if as_json:
-            print_json(rows)
+    def draw(fleet: Fleet) -> None:
+        sums = sum_accounts(report.connections(fleet, body))
+        rows = sorted(sums, key=lambda row: row[_ACCOUNT_SORTS[sort]], reverse=not report.reverse)[: limit or top]
+        if report.as_json:
+            console.out_json(rows)
         else:
             _show_accounts(rows, len(sums), sort)
 
-    watch_with(settings, watch, draw)
+    report.run(draw)
 
 
 def sum_accounts(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -193,33 +200,23 @@ def _show_accounts(rows: list[dict[str, Any]], count: int, sort: str) -> None:
 def _bars(name: str, key: str, text: str) -> Leaf:
     @click.command(name, cls=Leaf, help=text)
     @click.argument("limit", type=click.IntRange(min=1), required=False)
-    @shared
-    @click.pass_obj
-    def report(
-        settings: Settings,
-        limit: int | None,
-        reverse: bool,
-        as_json: bool,
-        host: str | None,
-        cluster: str | None,
-        tags: tuple[str, ...],
-        watch: int | None,
-    ) -> None:
-        def draw(connection: Connection) -> None:
-            fleet = Fleet(connection, settings.timeout_s)
-            filters = filters_of(host, cluster, tags)
-            answers = fleet.stream(f"{ALL}.STATSZ", filters, 0 if filters else fleet.size())
-            usage = [(str(server_of(one).get("name", "")), (one.get("statsz") or {}).get(key, 0)) for one, _ in answers]
-            usage.sort(key=lambda row: (-row[1] if not reverse else row[1], row[0]))
-            if as_json:
-                print_json([{"server": server, key: value} for server, value in usage[:limit]])
+    @report_flags
+    def bars(report: Report, limit: int | None) -> None:
+        def draw(fleet: Fleet) -> None:
+            usage = [
+                (str(server_of(one).get("name", "")), (one.get("statsz") or {}).get(key, 0))
+                for one in report.answers(fleet, "STATSZ", {})
+            ]
+            usage.sort(key=lambda row: (-row[1] if not report.reverse else row[1], row[0]))
+            if report.as_json:
+                console.out_json([{"server": server, key: value} for server, value in usage[:limit]])
             else:
                 console.out_text(render_bars(text.rstrip("."), usage[:limit], ibytes if key == "mem" else _percent))
 
-        watch_with(settings, watch, draw)
+        report.run(draw)
 
-    assert isinstance(report, Leaf)
-    return report
+    assert isinstance(bars, Leaf)
+    return bars
 
 
 def _percent(value: float) -> str:

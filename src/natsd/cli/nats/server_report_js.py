@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from natsd.cli import console
 from natsd.cli.nats.app import Leaf
-from natsd.cli.nats.fleet import ALL, Fleet, data_of, server_of
-from natsd.cli.nats.limits import print_json
-from natsd.cli.nats.server_report import filters_of, shared, watch_with
-from natsd.cli.nats.settings import Settings
+from natsd.cli.nats.fleet import data_of, server_of
+from natsd.cli.nats.server_report import Report, report_flags
 from natsd.cli.table import show_table
 from natsd.cli.values import comma, ibytes, short_duration
 
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from natsd.client.connection import Connection
+    from natsd.cli.nats.fleet import Fleet
 
     Answer = dict[str, Any]
 
@@ -41,42 +40,26 @@ _SUMS = ("streams", "consumers", "messages", "bytes", "memory", "storage", "api_
 
 @click.command("jetstream", cls=Leaf, help="What the servers store, and the requests to their JetStream.")
 @click.argument("limit", type=click.IntRange(min=1), required=False)
-@shared
 @click.option("--account", metavar="NAME", help="Of this account only.")
 @click.option("--sort", type=click.Choice(list(_SORTS)), default="cluster", show_default=True, help="Order.")
 @click.option("--compact/--no-compact", default=True, help="Names as they are, either way.", hidden=True)
 @click.option("-l", "--leaders", is_flag=True, help="Show how leaders are spread over servers.")
-@click.pass_obj
-def jetstream(
-    settings: Settings,
-    limit: int | None,
-    reverse: bool,
-    as_json: bool,
-    host: str | None,
-    cluster: str | None,
-    tags: tuple[str, ...],
-    watch: int | None,
-    account: str | None,
-    sort: str,
-    compact: bool,
-    leaders: bool,
-) -> None:
-    filters = filters_of(host, cluster, tags)
-    body: Answer = {**filters, "raft": True}
+@report_flags
+def jetstream(report: Report, limit: int | None, account: str | None, sort: str, compact: bool, leaders: bool) -> None:
+    body: Answer = {"raft": True}
     if account:
         body |= {"account": account, "streams": True, "consumer": True, "limit": 10000}
 
-    def draw(connection: Connection) -> None:
-        fleet = Fleet(connection, settings.timeout_s)
-        answers = [one for one, _ in fleet.stream(f"{ALL}.JSZ", body, 0 if filters else fleet.size())]
+    def draw(fleet: Fleet) -> None:
+        answers = report.answers(fleet, "JSZ", body)
         rows = [row_of(one, account) for one in answers if not data_of(one).get("disabled")]
-        rows.sort(key=_SORTS[sort], reverse=reverse)
-        if as_json:
-            print_json(rows[:limit])
+        rows.sort(key=_SORTS[sort], reverse=report.reverse)
+        if report.as_json:
+            console.out_json(rows[:limit])
         else:
             show(rows[:limit], account, leaders)
 
-    watch_with(settings, watch, draw)
+    report.run(draw)
 
 
 def row_of(answer: Answer, account: str | None = None) -> Answer:

@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-import json
-import os
 from typing import TYPE_CHECKING
 
 import click
 
 from natsd.cli import console
-from natsd.cli.exit_codes import ERROR, USAGE, CommandFailed
-from natsd.cli.nats.app import StreamName
-from natsd.cli.nats.limits import differences, print_json, read_config, without_reserved, write_config
+from natsd.cli.exit_codes import USAGE, CommandFailed
+from natsd.cli.nats.app import StreamName, force_flag, json_flag
+from natsd.cli.nats.configuration import (
+    agreed,
+    differences,
+    edit_document,
+    read_config,
+    without_reserved,
+    write_config,
+)
 from natsd.cli.nats.settings import Settings
 from natsd.cli.nats.stream_ask import fill_in, source_of
 from natsd.cli.nats.stream_flags import apply, stream_flags
 from natsd.cli.nats.stream_show import show_stream
-from natsd.cli.nats.targets import (
-    StreamLeaf,
-    choose_stream,
-    force_flag,
-    jetstream,
-    json_flag,
-    stream_argument,
-)
-from natsd.cli.prompt import confirm
+from natsd.cli.nats.targets import StreamLeaf, choose_stream, jetstream, stream_argument
 from natsd.client.errors import PermissionsViolation
+from natsd.client.jetstream import check_name
 
 if TYPE_CHECKING:
     from typing import Any
@@ -77,7 +75,7 @@ def add(
             config = fill_in(config, defaults, "max_bytes" not in config and _size_required(js))
         _refuse(config)
         if only_validate:
-            print_json(config)
+            console.out_json(config)
             return
         if output:
             write_config(output, config)
@@ -106,9 +104,7 @@ def _add_sources(config: Config, values: Config, defaults: bool) -> None:
 
 def _refuse(config: Config) -> None:
     """Raises a usage error for what no server would take."""
-    name = config.get("name")
-    if not name or any(char in name for char in " \t\r\n.*>/\\") or not str(name).isprintable():
-        raise CommandFailed(f'invalid stream name "{name or ""}": no blanks, dots, stars, slashes, or >', USAGE)
+    check_name(str(config.get("name", "")))
     if ">" in (config.get("subjects") or ()) and not config.get("no_ack"):
         raise CommandFailed('a stream of ">" has to be told --no-ack: its acks would be stored too', USAGE)
 
@@ -116,7 +112,7 @@ def _refuse(config: Config) -> None:
 @click.command("edit", cls=StreamLeaf, help="Change the configuration of a stream. Shows the differences and asks.")
 @stream_argument
 @click.option("--config", "config_file", metavar="FILE", help="Take the new configuration from a JSON file.")
-@click.option("-i", "--interactive", is_flag=True, help="Edit it in $VISUAL or $EDITOR.")
+@click.option("-i", "--interactive/--no-interactive", default=False, help="Edit it in $VISUAL or $EDITOR.")
 @click.option("--dry-run", is_flag=True, help="Only show the differences; exit code 1 where there are some.")
 @force_flag
 @stream_flags(editing=True)
@@ -145,52 +141,12 @@ def edit(
         else:
             new = apply(old, values)
         lines = differences(old, new)
-        if not _agreed(lines, f"Really edit Stream {name}", dry_run, force, as_json):
+        if not agreed(lines, f"Really edit Stream {name}", dry_run, force, as_json):
             return
         js.update_stream(new)
         if not as_json:
             console.out_text(f"Stream {name} was updated\n\n")
         show_stream(js.stream_info(name), as_json)
-
-
-def _agreed(lines: list[str], question: str, dry_run: bool, force: bool, as_json: bool) -> bool:
-    """Show the differences and ask. Raises CommandFailed in a dry run that found some."""
-    if not lines:
-        if not as_json:
-            console.out_text("No difference in configuration\n")
-        return False
-    if not as_json or dry_run:
-        console.out_text("Differences (-old +new):\n" + "".join(f"  {line}\n" for line in lines))
-    if dry_run:
-        raise click.exceptions.Exit(ERROR)
-    return force or confirm(question)
-
-
-def agreed(lines: list[str], question: str, dry_run: bool, force: bool, as_json: bool = False) -> bool:
-    """The same for other kinds of configurations."""
-    return _agreed(lines, question, dry_run, force, as_json)
-
-
-def edit_document(document: Config, name: str) -> Config:
-    """A configuration as somebody left it in an editor. Raises CommandFailed."""
-    import shlex
-    import subprocess
-    import tempfile
-
-    words = shlex.split(os.environ.get("VISUAL") or os.environ.get("EDITOR") or "")
-    if not words:
-        raise CommandFailed("set EDITOR to the editor to use")
-    with tempfile.NamedTemporaryFile("w+", suffix=".json", encoding="utf-8") as file:
-        json.dump(document, file, indent=2, ensure_ascii=False)
-        file.write("\n")
-        file.flush()
-        try:
-            done = subprocess.run([*words, file.name], check=False)
-        except OSError as problem:
-            raise CommandFailed(f"cannot run {words[0]}: {(problem.strerror or '').lower()}") from None
-        if done.returncode:
-            raise CommandFailed(f"{words[0]} ended with exit code {done.returncode}, {name} is unchanged")
-        return read_config(file.name)
 
 
 @click.command("copy", cls=StreamLeaf, help="Make a stream with the configuration of another one; copies no messages.")

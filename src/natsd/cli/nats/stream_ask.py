@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from natsd.cli import prompt
 from natsd.cli.exit_codes import USAGE, CommandFailed
-from natsd.cli.nats.limits import duration_limit, size_limit, split_words
+from natsd.cli.nats.asker import Asker
+from natsd.cli.nats.limits import split_words
 from natsd.cli.nats.stream_flags import parse_source
 from natsd.cli.times import render_time
 from natsd.cli.values import MINUTE, SECOND, go_duration
@@ -21,13 +22,12 @@ if TYPE_CHECKING:
 
 DUPLICATE_WINDOW_NS = 2 * MINUTE
 REQUIRED_BYTES = "256MB"
-_RETENTION = {"limits": "limits", "interest": "interest", "work queue": "workqueue"}
 
 
 def fill_in(config: Config, defaults: bool, size_required: bool) -> Config:
     """A new stream's configuration with everything a server wants to be told."""
     config = dict(config)
-    asker = _Asker(config, defaults)
+    asker = Asker(config, defaults)
     is_fed = "mirror" in config or "sources" in config
     if not config.get("name"):
         config["name"] = prompt.ask("Stream Name", "the name of the stream", required=True)
@@ -37,13 +37,8 @@ def fill_in(config: Config, defaults: bool, size_required: bool) -> Config:
         raise CommandFailed("a mirror has no subjects of its own", USAGE)
     asker.choice("storage", "Storage", ("file", "memory"), "file", "--storage")
     asker.number("num_replicas", "Replication", 1, "--replicas")
-    if "retention" not in config:
-        words = list(_RETENTION)
-        config["retention"] = (
-            "limits"
-            if defaults
-            else _RETENTION[prompt.pick("Retention Policy", words, asker.or_defaults("--retention"), "limits")]
-        )
+    asker.choice("retention", "Retention Policy", ("limits", "interest", "work queue"), "limits", "--retention")
+    config["retention"] = config["retention"].replace("work queue", "workqueue")
     asker.choice("discard", "Discard Policy", ("new", "old"), "old", "--discard")
     asker.number("max_msgs", "Stream Messages Limit", -1, "--max-msgs")
     if config.get("subjects"):
@@ -55,7 +50,7 @@ def fill_in(config: Config, defaults: bool, size_required: bool) -> Config:
         max_age = config["max_age"]
         window = min(max_age, DUPLICATE_WINDOW_NS) if max_age else DUPLICATE_WINDOW_NS
         asker.duration("duplicate_window", "Duplicate tracking time window", go_duration(window), "--dupe-window")
-    asker.switch("allow_rollup_hdrs", "Allow message Roll-ups", False, "--allow-rollup or --no-allow-rollup", False)
+    asker.switch("allow_rollup_hdrs", "Allow message Roll-ups", False, "--allow-rollup or --no-allow-rollup")
     asker.switch("deny_delete", "Allow message deletion", True, "--deny-delete or --no-deny-delete", True)
     asker.switch(
         "deny_purge", "Allow purging subjects or the entire stream", True, "--deny-purge or --no-deny-purge", True
@@ -66,43 +61,6 @@ def fill_in(config: Config, defaults: bool, size_required: bool) -> Config:
     config.setdefault("max_consumers", -1)
     config.setdefault("allow_direct", True)
     return config
-
-
-class _Asker:
-    """Asks for one key of a configuration that is not in it yet."""
-
-    def __init__(self, config: Config, defaults: bool) -> None:
-        self._config = config
-        self._defaults = defaults
-
-    def or_defaults(self, flag: str) -> str:
-        return f"{flag}, or --defaults"
-
-    def _text(self, key: str, question: str, default: str, flag: str, check: Any) -> None:
-        if key in self._config:
-            return
-        text = default if self._defaults else prompt.ask(question, self.or_defaults(flag), default, check)
-        self._config[key] = check(text or default)
-
-    def number(self, key: str, question: str, default: int, flag: str) -> None:
-        self._text(key, question, str(default), flag, int)
-
-    def size(self, key: str, question: str, default: str, flag: str) -> None:
-        self._text(key, question, default, flag, size_limit)
-
-    def duration(self, key: str, question: str, default: str, flag: str) -> None:
-        self._text(key, question, default, flag, duration_limit)
-
-    def choice(self, key: str, question: str, choices: tuple[str, ...], default: str, flag: str) -> None:
-        if key not in self._config:
-            self._config[key] = (
-                default if self._defaults else prompt.pick(question, choices, self.or_defaults(flag), default)
-            )
-
-    def switch(self, key: str, question: str, default: bool, flag: str, inverted: bool) -> None:
-        if key not in self._config:
-            answer = default if self._defaults else prompt.confirm(question, self.or_defaults(flag), default)
-            self._config[key] = answer != inverted
 
 
 def source_of(text: str, defaults: bool, what: str) -> Config:

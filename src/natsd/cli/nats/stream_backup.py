@@ -11,11 +11,11 @@ import click
 
 from natsd.cli import console
 from natsd.cli.exit_codes import CommandFailed
-from natsd.cli.nats.app import SIZE, StreamName
-from natsd.cli.nats.limits import read_config
+from natsd.cli.nats.app import SIZE, StreamName, json_flag
+from natsd.cli.nats.configuration import read_config
 from natsd.cli.nats.settings import Settings
 from natsd.cli.nats.stream_show import show_stream
-from natsd.cli.nats.targets import StreamLeaf, jetstream, json_flag
+from natsd.cli.nats.targets import StreamLeaf, jetstream
 from natsd.cli.progress import Progress
 from natsd.cli.values import MS, comma, ibytes, quote, short_duration
 from natsd.client.errors import Timeout
@@ -65,9 +65,7 @@ def backup(
         saver = _Saver(js, stream, request, LONG_S if check else max(SHORTEST_SILENCE_S, settings.timeout_s))
         result = saver.run(target, progress, as_json)
     if as_json:
-        from natsd.cli.nats.limits import print_json
-
-        print_json(result)
+        console.out_json(result)
 
 
 class _Saver:
@@ -109,7 +107,7 @@ class _Saver:
             os.unlink(beside)
             raise
         meta = {"config": answer.get("config"), "state": answer.get("state")}
-        from natsd.cli.nats.limits import write_config
+        from natsd.cli.nats.configuration import write_config
 
         write_config(os.path.join(target, META_FILE), meta)
         took = (time.monotonic_ns() - started) // MS * MS

@@ -8,19 +8,11 @@ import click
 
 from natsd.cli import console
 from natsd.cli.exit_codes import USAGE, CommandFailed
-from natsd.cli.nats.app import StreamName
-from natsd.cli.nats.limits import print_json, without_reserved
+from natsd.cli.nats.app import StreamName, force_flag, json_flag
+from natsd.cli.nats.configuration import without_reserved
 from natsd.cli.nats.settings import Settings
 from natsd.cli.nats.stream_show import show_stream
-from natsd.cli.nats.targets import (
-    KV_PREFIX,
-    StreamLeaf,
-    choose_stream,
-    force_flag,
-    jetstream,
-    json_flag,
-    stream_argument,
-)
+from natsd.cli.nats.targets import KV_PREFIX, StreamLeaf, choose_stream, jetstream, stream_argument
 from natsd.cli.prompt import ask, confirm
 
 if TYPE_CHECKING:
@@ -66,7 +58,7 @@ def purge(
         purged = js.purge_stream(name, **body)
         info = js.stream_info(name)
     if as_json:
-        print_json({"purged": purged, "state": info.get("state")})
+        console.out_json({"purged": purged, "state": info.get("state")})
         return
     console.out_text(f"Purged {purged} messages from {name}\n\n")
     show_stream(info, False, only_state=True)

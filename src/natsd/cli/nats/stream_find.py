@@ -10,12 +10,11 @@ import click
 from natsd.cli import console
 from natsd.cli.exit_codes import USAGE, CommandFailed
 from natsd.cli.expression import Expression, ExpressionError
-from natsd.cli.nats.app import DURATION
-from natsd.cli.nats.limits import print_json
+from natsd.cli.nats.app import DURATION, json_flag
 from natsd.cli.nats.settings import Settings
 from natsd.cli.nats.stream_list import show_streams
 from natsd.cli.nats.stream_show import REQUIRED_KEY
-from natsd.cli.nats.targets import StreamLeaf, jetstream, json_flag
+from natsd.cli.nats.targets import StreamLeaf, jetstream
 from natsd.cli.times import since_ns
 from natsd.subjects.match import matches
 
@@ -61,7 +60,7 @@ def find(settings: Settings, /, only_names: bool, invert: bool, as_json: bool, *
         found, _, _ = js.streams()
     found = [info for info in found if all(test(info) != invert for test in tests)]
     if as_json:
-        print_json([info["config"]["name"] for info in found] if only_names else found)
+        console.out_json([info["config"]["name"] for info in found] if only_names else found)
     elif only_names:
         console.out_text("".join(f"{name}\n" for name in sorted(info["config"]["name"] for info in found)))
     elif found:

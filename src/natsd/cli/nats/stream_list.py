@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import click
 
 from natsd.cli import console
-from natsd.cli.nats.limits import print_json
+from natsd.cli.nats.app import json_flag
 from natsd.cli.nats.settings import Settings
 from natsd.cli.nats.stream_show import show_stream
-from natsd.cli.nats.targets import INTERNAL, StreamLeaf, choose_stream, jetstream, json_flag, stream_argument, wants_all
+from natsd.cli.nats.targets import INTERNAL, StreamLeaf, choose_stream, jetstream, stream_argument, wants_all
 from natsd.cli.table import show_table
 from natsd.cli.times import local_time, since_ns
 from natsd.cli.values import comma, ibytes, short_duration
@@ -38,7 +38,7 @@ def ls(settings: Settings, subject: str, only_names: bool, as_json: bool) -> Non
         if only_names or as_json:
             names = [name for name in js.stream_names(subject) if show_all or only_names or not is_internal(name)]
             if as_json:
-                print_json(names)
+                console.out_json(names)
             else:
                 console.out_text("".join(f"{name}\n" for name in names))
             return
@@ -134,7 +134,7 @@ def subjects(
         name = choose_stream(js, stream)
         found = js.subjects(name, pattern)
     if as_json:
-        print_json(found)
+        console.out_json(found)
         return
     by_name = sort in ("name", "subjects")
     order = sorted(found.items(), key=lambda item: (0 if by_name else item[1], item[0]), reverse=reverse)

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 import click
 
 from natsd.cli import console
-from natsd.cli.nats.app import DURATION
-from natsd.cli.nats.limits import print_json
+from natsd.cli.nats.app import DURATION, json_flag
 from natsd.cli.nats.settings import Settings
 from natsd.cli.nats.show import show_body
 from natsd.cli.nats.stream_read import read_stream, stored_of
-from natsd.cli.nats.targets import StreamLeaf, choose_stream, jetstream, json_flag, stream_argument
+from natsd.cli.nats.targets import StreamLeaf, choose_stream, jetstream, stream_argument
 from natsd.cli.nats.translate import translate
 from natsd.cli.prompt import ask
 from natsd.cli.times import local_time, render_time, since_ns
@@ -52,7 +51,7 @@ def get(
         body: dict[str, Any] = {"seq": sequence} if sequence is not None else {"last_by_subj": last_for}
         raw = js.get_message(name, **body)
     if as_json:
-        print_json(raw)
+        console.out_json(raw)
         return
     item = stored_of(name, raw)
     passed = short_duration(max(0, since_ns(str(raw.get("time", "")))))

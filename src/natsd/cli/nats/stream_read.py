@@ -69,7 +69,7 @@ def read_stream(
     """
     name = info["config"]["name"]
     if info["config"].get("retention", "limits") != "limits":
-        yield from _read_one_by_one(js, name, pattern or ">", start, time_of(start_time))
+        yield from read_one_by_one(js, name, pattern or ">", start, time_of(start_time))
         return
     config: Answer = {"headers_only": True} if headers_only else {}
     if pattern:
@@ -92,8 +92,8 @@ def read_stream(
         reader.close()
 
 
-def _read_one_by_one(js: JetStream, name: str, pattern: str, start: int, start_ns: int) -> Iterator[Stored]:
-    """A consumer would count as interest in such streams, or take messages away from others."""
+def read_one_by_one(js: JetStream, name: str, pattern: str, start: int, start_ns: int = 0) -> Iterator[Stored]:
+    """The same without a consumer, which would count as interest, or take messages away from others."""
     sequence = max(1, start)
     while True:
         try:
@@ -105,3 +105,24 @@ def _read_one_by_one(js: JetStream, name: str, pattern: str, start: int, start_n
         if message.time_ns >= start_ns:
             yield message
         sequence = message.sequence + 1
+
+
+def read_last_of_each(js: JetStream, name: str, pattern: str) -> list[Stored]:
+    """The last message of each subject, in their order, without a consumer."""
+    found = [_last_of(js, name, subject) for subject in js.subjects(name, pattern)]
+    return sorted((item for item in found if item is not None), key=lambda item: item.sequence)
+
+
+def last_sequence(js: JetStream, name: str, pattern: str) -> int:
+    """The number of the last message whose subject fits, 0 where there is none."""
+    last = _last_of(js, name, pattern)
+    return 0 if last is None else last.sequence
+
+
+def _last_of(js: JetStream, name: str, subject: str) -> Stored | None:
+    try:
+        return stored_of(name, js.get_message(name, last_by_subj=subject))
+    except ApiError as problem:
+        if problem.err_code == MESSAGE_NOT_FOUND:
+            return None
+        raise

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import click
 
 from natsd.cli import console
-from natsd.cli.nats.limits import print_json
+from natsd.cli.nats.app import json_flag
 from natsd.cli.nats.settings import Settings
 from natsd.cli.nats.stream_list import show_missing
 from natsd.cli.nats.stream_show import REQUIRED_KEY, STORAGE, compact_cluster, deleted_of
-from natsd.cli.nats.targets import StreamLeaf, jetstream, json_flag
+from natsd.cli.nats.targets import StreamLeaf, jetstream
 from natsd.cli.table import show_table
 from natsd.cli.times import NEVER_NS
 from natsd.cli.values import comma, ibytes, short_duration
@@ -74,7 +74,7 @@ def report(
     )
     found.sort(key=next(key for wanted, key in keys if wanted))
     if as_json:
-        print_json(found)
+        console.out_json(found)
         return
     if not found and not missing and not offline:
         console.out_text("No Streams defined\n")

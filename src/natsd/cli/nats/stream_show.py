@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from natsd.cli import console
 from natsd.cli.block import Block
-from natsd.cli.nats.limits import own_metadata, print_json
+from natsd.cli.nats.configuration import own_metadata
 from natsd.cli.times import NEVER_NS, local_time, parse_time_ns, since_ns
 from natsd.cli.values import comma, ibytes, short_duration
 
@@ -25,7 +25,7 @@ def show_stream(info: Answer, as_json: bool, *, only_state: bool = False) -> Non
     """Print a stream."""
     if as_json:
         document = {key: value for key, value in info.items() if key not in ("type", "total", "offset", "limit")}
-        print_json({"state": document.get("state")} if only_state else document)
+        console.out_json({"state": document.get("state")} if only_state else document)
     else:
         console.out_text(render_stream(info, only_state))
 

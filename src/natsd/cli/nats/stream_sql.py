@@ -9,9 +9,9 @@ import click
 
 from natsd.cli import console
 from natsd.cli.exit_codes import ERROR, TIMEOUT, USAGE, CommandFailed
-from natsd.cli.nats.app import Offline, StreamName
+from natsd.cli.nats.app import Offline, StreamName, json_flag
 from natsd.cli.nats.settings import Settings
-from natsd.cli.nats.targets import jetstream, json_flag
+from natsd.cli.nats.targets import jetstream
 from natsd.cli.values import comma
 from natsd.client.errors import NoResponders, Timeout
 from natsd.client.jetstream import ApiError, JetStreamMissing, read_answer, status_of
@@ -129,7 +129,8 @@ def ask_server(js: JetStream, stream: str, query: str, limit: int) -> Result:
     except ApiError as problem:
         if problem.code == 408:
             raise CommandFailed(str(problem), TIMEOUT) from None
-        raise
+        failed = f"could not query Stream {stream}"
+        raise ApiError(problem.code, problem.err_code, problem.description, failed) from None
     data = bytearray()
     while True:
         message = connection.next_reply(inbox, wait_s)
@@ -148,10 +149,9 @@ _MEANINGS = {408: "the query took longer than it may", 413: "the query needs mor
 
 
 def _print_json(result: Result) -> None:
-    from natsd.cli.nats.limits import print_json
 
     names = _unique(result.columns)
-    print_json([dict(zip(names, row, strict=True)) for row in result.rows])
+    console.out_json([dict(zip(names, row, strict=True)) for row in result.rows])
 
 
 def _unique(names: list[str]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from typing import TYPE_CHECKING
 
 import click
@@ -10,20 +11,22 @@ import click
 from natsd.cli import console
 from natsd.cli.exit_codes import CommandFailed
 from natsd.cli.nats.show import Pretty
-from natsd.cli.nats.stream_read import read_stream
+from natsd.cli.nats.stream_read import last_sequence, read_last_of_each, read_one_by_one
 from natsd.cli.times import local_time, render_time
 from natsd.cli.values import comma, quote, short_duration
-from natsd.client.jetstream import ACK, CONSUMER_NOT_FOUND, ApiError, meta_of, status_of
-from natsd.client.message import Message, Subscription
+from natsd.client.jetstream import ACK, CONSUMER_NOT_FOUND, ApiError, StoredMessage, meta_of, status_of
+from natsd.client.message import Subscription
 from natsd.client.pulling import Ordered, Puller
+from natsd.client.stored import time_of
 
 if TYPE_CHECKING:
-    from collections import deque
     from collections.abc import Callable
     from typing import Any
 
     from natsd.cli.nats.show import View
+    from natsd.cli.nats.stream_read import Stored
     from natsd.client.jetstream import JetStream
+    from natsd.client.message import Message
 
     Answer = dict[str, Any]
 
@@ -75,10 +78,12 @@ class StreamPretty(Pretty):
             super().show(number, message, reply)
             return
         stamp = self._render_stamp() if self._stamp else ""
-        pending = f" / pending: {comma(meta.pending)}" if meta.pending >= 0 else ""
-        where = f"stream: {meta.stream} seq: {comma(meta.stream_seq)}{pending}"
+        if isinstance(message, StoredMessage):
+            kind, where = " (direct)", f"stream: {meta.stream} seq {comma(meta.stream_seq)}"
+        else:
+            kind, where = "", f"stream: {meta.stream} seq: {comma(meta.stream_seq)} / pending: {comma(meta.pending)}"
         what = f"subject: {message.subject} / time: {local_time(meta.time_ns)}"
-        console.out_text(f"[#{number}]{stamp} Received JetStream message: {where} / {what}\n")
+        console.out_text(f"[#{number}]{stamp} Received JetStream message{kind}: {where} / {what}\n")
         if not self._subjects_only:
             self._body(message)
 
@@ -133,32 +138,28 @@ class StreamReader:
         self._loop(Puller(self._js, stream, name, 1 if ack else 500).next, ack)
 
     def run_direct(self, info: Answer, pattern: str, config: Answer) -> None:
-        """Without any consumer."""
+        """Without any consumer: message by message, and again and again what is new."""
         name = info["config"]["name"]
-        state = info.get("state") or {}
-        last = int(state.get("last_seq") or 0)
+        after_last = int((info.get("state") or {}).get("last_seq") or 0) + 1
         policy = config["deliver_policy"]
         following = int(config.get("opt_start_seq") or 0)
+        start_ns = time_of(str(config.get("opt_start_time", "")))
+        owner = Subscription(self._js.connection, 0, pattern, None, deque())
         if policy == "new":
-            following = last + 1
+            following = after_last
         elif policy == "last":
-            following = last
-        start_time = str(config.get("opt_start_time", ""))
-        subscription = Subscription(self._js.connection, 0, pattern, None, _queue())
+            following = last_sequence(self._js, name, pattern) or after_last
+        elif policy == "last_per_subject":
+            following = after_last
+            for item in read_last_of_each(self._js, name, pattern):
+                if self._take(_message_of(item, owner), None):
+                    return
+                following = max(following, item.sequence + 1)
         quiet_since = time.monotonic()
-        wanted: dict[str, int] | None = None
-        if policy == "last_per_subject":
-            wanted = {item.subject: item.sequence for item in read_stream(self._js, info, pattern, 1)}
-            following = 1
         while True:
-            for item in read_stream(self._js, info, pattern, following, start_time):
-                following, start_time, quiet_since = item.sequence + 1, "", time.monotonic()
-                if wanted is not None and wanted.get(item.subject, item.sequence) > item.sequence:
-                    continue
-                reply = f"$JS.ACK.{name}._.1.{item.sequence}.0.{item.time_ns}.{item.pending}".encode()
-                target = item.subject.encode("utf-8", "surrogateescape")
-                message = Message(target, reply, item.header, item.payload, subscription)
-                if self._take(message, None):
+            for item in read_one_by_one(self._js, name, pattern, following, start_ns):
+                following, quiet_since = item.sequence + 1, time.monotonic()
+                if self._take(_message_of(item, owner), None):
                     return
             if self._stop_at_end or (self._wait_s and time.monotonic() - quiet_since >= self._wait_s):
                 return
@@ -217,10 +218,9 @@ def _first(found: tuple[Message, object] | None) -> Message | None:
     return found[0] if found is not None else None
 
 
-def _queue() -> deque[Message]:
-    from collections import deque
-
-    return deque()
+def _message_of(item: Stored, owner: Subscription) -> StoredMessage:
+    subject = item.subject.encode("utf-8", "surrogateescape")
+    return StoredMessage(subject, item.header, item.payload, owner, item.stream, item.sequence, item.time_ns)
 
 
 def find_stream(js: JetStream, stream: str, subjects: tuple[str, ...]) -> Answer:

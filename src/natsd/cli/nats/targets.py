@@ -70,16 +70,6 @@ def wants_all() -> bool:
     return bool(click.get_current_context().meta.get(_ALL))
 
 
-def json_flag(function: F) -> F:
-    """``-j``: JSON instead of something for people."""
-    return click.option("-j", "--json", "as_json", is_flag=True, help="Print JSON.")(function)
-
-
-def force_flag(function: F) -> F:
-    """``-f``: no question."""
-    return click.option("-f", "--force", is_flag=True, help="Do not ask.")(function)
-
-
 def choose_stream(js: JetStream, name: str | None) -> str:
     """The name, or one that is picked from those there are."""
     if name:

@@ -9,9 +9,10 @@ import click
 
 from natsd.cli import console
 from natsd.cli.nats.app import Leaf
-from natsd.cli.nats.fleet import Fleet, data_of, parse_time
+from natsd.cli.nats.fleet import Fleet, data_of
 from natsd.cli.nats.server_request import CONNECTION_SORTS
 from natsd.cli.nats.settings import Settings
+from natsd.cli.times import unix_seconds
 from natsd.cli.values import SECOND, short_duration
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def command(
 
 def render_head(varz: dict[str, Any], before: dict[str, Any], connz: dict[str, Any]) -> str:
     """What the server is and does; rates since the round before."""
-    seconds = parse_time(str(varz.get("now", ""))) - parse_time(str(before.get("now", ""))) if before else 0.0
+    seconds = unix_seconds(str(varz.get("now", ""))) - unix_seconds(str(before.get("now", ""))) if before else 0.0
     rates = {key: (varz.get(key, 0) - before.get(key, 0)) / seconds if seconds > 0 else 0.0 for key in _COUNTED}
     found = connz.get("connections") or []
     return (
@@ -153,7 +154,7 @@ def render_rows(connz: dict[str, Any], delimiter: str, raw: bool, lookup: bool) 
 
 
 def _ago(text: object) -> str:
-    at = parse_time(str(text or ""))
+    at = unix_seconds(str(text or ""))
     return short_duration(max(0, int((time.time() - at) * SECOND))) if at else ""
 
 

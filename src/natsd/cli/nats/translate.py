@@ -10,7 +10,7 @@ from natsd.cli.exit_codes import USAGE, CommandFailed
 
 
 def translate(payload: bytes, command: str, subject: str, stream: str = "") -> bytes:
-    """What the command makes of a payload; where it fails the payload itself, with a line about it."""
+    """What the command prints for a payload, its errors too; a log line says where it failed."""
     if not command:
         return payload
     text = command
