@@ -49,7 +49,7 @@ def read_config(path: str) -> dict[str, Any]:
 
 
 def write_config(path: str, config: dict[str, Any]) -> None:
-    from natsd.cli.contexts import replace_file
+    from natsd.cli.draft import replace_file
 
     replace_file(path, (json.dumps(config, indent=2, ensure_ascii=False) + "\n").encode("utf-8", "surrogateescape"))
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from natsd.cli import console
-from natsd.cli.contexts import FILES, SECRETS, Context, Contexts, expand, parse, read_secret, replace_file
+from natsd.cli.contexts import FILES, SECRETS, Context, Contexts, expand, parse, read_secret
+from natsd.cli.draft import replace_file
 from natsd.cli.exit_codes import CommandFailed
 from natsd.cli.nats.app import ContextName, InnerGroup, Offline, Table, force_flag
 from natsd.cli.nats.settings import Settings

@@ -77,7 +77,7 @@ def finish(ctx: click.Context, check: Check) -> None:
     text = check.render(form, ctx.meta.get(f"{_META}namespace", "nats_server_check"))
     outfile = ctx.meta.get(f"{_META}outfile")
     if outfile:
-        from natsd.cli.contexts import replace_file
+        from natsd.cli.draft import replace_file
 
         replace_file(outfile, text.encode())
     else:
