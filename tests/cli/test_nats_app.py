@@ -122,7 +122,10 @@ def test_no_command_is_a_usage_error_with_help(nats: Nats) -> None:
         (["pbu"], 'unknown command "pbu", did you mean "pub"? (try nats --help)'),
         (["zzz"], 'unknown command "zzz" (try nats --help)'),
         (["help", "zzz"], 'unknown command "zzz" (try nats help --help)'),
-        (["--nonsense", "pub"], "--nonsense"),
+        (["--nonsense", "pub"], "no such option '--nonsense'"),
+        (["stream", "ls", "--nam"], "no such option '--nam', did you mean "),
+        (["pub", "a", "b", "--count", "x"], "invalid value for '--count': 'x' is not a whole number"),
+        (["kv", "update", "a", "b", "c", "x"], "invalid value for 'REVISION': 'x' is not a whole number"),
         (["bench", "service", "zzz"], 'unknown command "zzz" (try nats bench service --help)'),
     ],
 )

@@ -84,7 +84,8 @@ def test_select_previous_and_unselect(nats: Nats, home: Path) -> None:
     assert not (home / "context.txt").exists()
     assert nats.run("context", "info").code == 1
     assert nats.run("context", "select", "zz").err == 'nats: error: unknown context "zz" (nats context ls shows them)\n'
-    assert nats.run("context", "select").err == "nats: error: picking a context needs a terminal, name one of: a, b\n"
+    question = 'no answer to "Context": there is no terminal to ask, give the name of a context, one of: a, b'
+    assert nats.run("context", "select").err == f"nats: error: {question}\n"
 
 
 def test_list_as_table_names_and_json(nats: Nats, home: Path) -> None:
@@ -103,7 +104,7 @@ def test_list_as_table_names_and_json(nats: Nats, home: Path) -> None:
 def test_rm_asks_and_spares_the_selected_one(nats: Nats, home: Path) -> None:
     nats.run("context", "add", "a", "--select")
     nats.run("context", "add", "b")
-    assert "needs a terminal" in nats.run("context", "rm", "b").err
+    assert "there is no terminal to ask, give --force" in nats.run("context", "rm", "b").err
     refused = nats.run("context", "rm", "a", "--force")
     assert refused.code == 1 and "is selected" in refused.err
     assert nats.run("context", "rm", "b", "-f").code == 0

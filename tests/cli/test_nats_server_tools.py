@@ -134,7 +134,7 @@ def test_mappings(nats: Nats) -> None:
     [
         (["a.*", "b.$2", "a.x"], 2, "transform of"),
         (["a.*", "b.$1", "c.x"], 1, '"c.x" is not covered by "a.*"'),
-        (["a.*", "b.$1"], 2, "subject to map is missing"),
+        (["a.*", "b.$1"], 2, 'no answer to "Subject to map": there is no terminal to ask, give SUBJECT'),
     ],
 )
 def test_a_mapping_that_says_nothing(nats: Nats, args: list[str], code: int, text: str) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from natsd.cli.draft import replace_file
 from natsd.cli.exit_codes import CommandFailed
 
 if TYPE_CHECKING:
@@ -233,21 +234,6 @@ class Contexts:
                 os.mkdir(folder, 0o700)
         # A link to a file that is kept elsewhere stays a link.
         replace_file(os.path.realpath(os.path.join(self.folder, file)), content)
-
-
-def replace_file(path: str, content: bytes) -> None:
-    """Write a file that its owner alone may read, whole or not at all."""
-    beside = f"{path}.{os.getpid()}.new"
-    target = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with open(target, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-    except BaseException:
-        os.unlink(beside)
-        raise
 
 
 def parse(raw: bytes, name: str) -> dict[str, Any]:

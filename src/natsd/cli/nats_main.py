@@ -74,8 +74,20 @@ def _run(argv: Sequence[str] | None) -> int:
         return _complain(f"{what}{(problem.strerror or str(problem)).lower()}", ERROR)
 
 
+# Words of click, and ours.
+_WORDS = (
+    (". (Did you mean", ", did you mean"),
+    (". Did you mean", ", did you mean"),
+    ("is not a valid integer range", "is not a whole number"),
+    ("is not a valid integer", "is not a whole number"),
+)
+
+
 def _usage(problem: click.UsageError) -> str:
     text = problem.format_message().strip()
+    for theirs, ours in _WORDS:
+        text = text.replace(theirs, ours)
+    text = text.removesuffix(")") if text.endswith("?)") else text
     text = text.removesuffix(".") if text.count(".") == 1 else text
     path = problem.ctx.command_path if problem.ctx else "nats"
     return f"{text[:1].lower()}{text[1:]} (try {path} --help)"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from typing import TYPE_CHECKING
 
 import click
@@ -50,7 +49,7 @@ def read_config(path: str) -> dict[str, Any]:
 
 
 def write_config(path: str, config: dict[str, Any]) -> None:
-    from natsd.cli.contexts import replace_file
+    from natsd.cli.draft import replace_file
 
     replace_file(path, (json.dumps(config, indent=2, ensure_ascii=False) + "\n").encode("utf-8", "surrogateescape"))
 
@@ -96,21 +95,13 @@ def agreed(lines: list[str], question: str, dry_run: bool, force: bool, as_json:
 
 def edit_document(document: Config, name: str) -> Config:
     """A configuration as somebody left it in an editor. Raises CommandFailed."""
-    import shlex
-    import subprocess
     import tempfile
 
-    words = shlex.split(os.environ.get("VISUAL") or os.environ.get("EDITOR") or "")
-    if not words:
-        raise CommandFailed("set EDITOR to the editor to use")
+    from natsd.cli.editor import edit_file
+
     with tempfile.NamedTemporaryFile("w+", suffix=".json", encoding="utf-8") as file:
         json.dump(document, file, indent=2, ensure_ascii=False)
         file.write("\n")
         file.flush()
-        try:
-            done = subprocess.run([*words, file.name], check=False)
-        except OSError as problem:
-            raise CommandFailed(f"cannot run {words[0]}: {(problem.strerror or '').lower()}") from None
-        if done.returncode:
-            raise CommandFailed(f"{words[0]} ended with exit code {done.returncode}, {name} is unchanged")
+        edit_file(file.name, name)
         return read_config(file.name)

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 import click
 
 from natsd.cli import console
-from natsd.cli.contexts import FILES, SECRETS, Context, Contexts, expand, parse, read_secret, replace_file
+from natsd.cli.contexts import FILES, SECRETS, Context, Contexts, expand, parse, read_secret
+from natsd.cli.draft import replace_file
 from natsd.cli.exit_codes import CommandFailed
-from natsd.cli.nats.app import ContextName, InnerGroup, Offline, Table
+from natsd.cli.nats.app import ContextName, InnerGroup, Offline, Table, force_flag
 from natsd.cli.nats.settings import Settings
+from natsd.cli.prompt import confirm, pick
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -155,24 +157,15 @@ def _show(name: str) -> None:
 @click.command("edit", cls=Offline, help="Edit the file of a context in $VISUAL or $EDITOR.")
 @click.argument("name", type=ContextName())
 def edit(name: str) -> None:
-    import shlex
-    import subprocess
+    from natsd.cli.editor import edit_file
 
     contexts = Contexts()
     context = contexts.load(name)
-    words = shlex.split(os.environ.get("VISUAL") or os.environ.get("EDITOR") or "")
-    if not words:
-        raise CommandFailed("set EDITOR to the editor to use")
     # The original stays until the new text is known to be a context.
     draft = os.path.join(contexts.folder, "context", f".{name}.{os.getpid()}.json")
     replace_file(draft, context.render())
     try:
-        try:
-            done = subprocess.run([*words, draft], check=False)
-        except OSError as problem:
-            raise CommandFailed(f"cannot run {words[0]}: {(problem.strerror or '').lower()}") from None
-        if done.returncode:
-            raise CommandFailed(f'{words[0]} ended with exit code {done.returncode}, context "{name}" is unchanged')
+        edit_file(draft, f'context "{name}"')
         with open(draft, "rb") as file:
             data = parse(file.read(), name)
     finally:
@@ -196,17 +189,12 @@ def check_types(context: Context) -> None:
 
 @click.command("rm", cls=Offline, help="Remove a context.")
 @click.argument("name", type=ContextName())
-@click.option("-f", "--force", is_flag=True, help="Do not ask.")
+@force_flag
 def remove(name: str, force: bool) -> None:
     contexts = Contexts()
     contexts.must_know(name)
-    if not force:
-        if not console.is_terminal(0):
-            raise CommandFailed(f'removing context "{name}" needs a terminal to ask, or --force')
-        console.flush()
-        if not click.confirm(f'Really remove context "{name}"', err=True):
-            return
-    contexts.remove(name)
+    if force or confirm(f'Really remove context "{name}"'):
+        contexts.remove(name)
 
 
 @click.command("select", cls=Offline, help="Select the context that commands use; without NAME one can be picked.")
@@ -223,12 +211,7 @@ def _pick(contexts: Contexts) -> str:
     names = contexts.names()
     if not names:
         raise CommandFailed("there are no contexts, nats context add makes one")
-    if not console.is_terminal(0):
-        raise CommandFailed(f"picking a context needs a terminal, name one of: {', '.join(names)}")
-    for number, name in enumerate(names, 1):
-        console.note(f"{number:4d}  {name}{'*' if name == contexts.selected else ''}\n")
-    number = click.prompt("Context", type=click.IntRange(1, len(names)), err=True)
-    return names[number - 1]
+    return pick("Context", names, "the name of a context")
 
 
 @click.command("unselect", cls=Offline, help="Select no context.")

@@ -11,6 +11,7 @@ import click
 
 from natsd.cli import console
 from natsd.cli.block import Block
+from natsd.cli.draft import Draft
 from natsd.cli.exit_codes import USAGE, CommandFailed
 from natsd.cli.nats.app import SIZE, Leaf, force_flag, json_flag, split_header
 from natsd.cli.nats.settings import Settings
@@ -122,25 +123,17 @@ def get(settings: Settings, bucket: str, file: str, output: str, progress: bool,
 
 
 def _fetch(store: ObjectStore, found: Answer, path: str, bar: Progress | None) -> None:
-    """Write beside the file and rename: who reads it sees the old one or the new one, whole."""
-    beside = f"{path}.{os.getpid()}.part"
     done = 0
-    try:
-        with open(beside, "xb") as target:
+    with Draft(path, 0o666) as draft:
 
-            def write(chunk: bytes) -> None:
-                nonlocal done
-                target.write(chunk)
-                done += len(chunk)
-                if bar is not None:
-                    bar.update(0, done)
+        def write(chunk: bytes) -> None:
+            nonlocal done
+            draft.file.write(chunk)
+            done += len(chunk)
+            if bar is not None:
+                bar.update(0, done)
 
-            store.get(found, write)
-        os.replace(beside, path)
-    except BaseException:
-        if os.path.exists(beside):
-            os.unlink(beside)
-        raise
+        store.get(found, write)
     if bar is not None:
         bar.finish()
 

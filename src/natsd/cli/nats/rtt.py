@@ -91,8 +91,6 @@ def _measure(settings: Settings, result: _Result, iterations: int) -> None:
 
 
 def _print_json(targets: list[tuple[ServerUrl, list[_Result]]]) -> None:
-    import json
-
     document = [
         {
             "url": server.address,
@@ -108,4 +106,4 @@ def _print_json(targets: list[tuple[ServerUrl, list[_Result]]]) -> None:
         }
         for server, results in targets
     ]
-    console.out_text(json.dumps(document, indent=2) + "\n")
+    console.out_json(document)

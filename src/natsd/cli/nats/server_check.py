@@ -41,15 +41,14 @@ def _remember(ctx: click.Context, param: click.Parameter, value: object) -> None
         ctx.meta[f"{_META}{param.name}"] = value
 
 
-def _shared(hidden: bool) -> list[click.Parameter]:
+def _shared() -> list[click.Parameter]:
     rows: tuple[tuple[str, Any, str], ...] = (
         ("--format", click.Choice(FORMATS), "Form of the outcome (nagios)."),
         ("--namespace", str, "First part of Prometheus names (nats_server_check)."),
         ("--outfile", str, "Write the outcome to a file."),
     )
     return [
-        click.Option((flag,), type=kind, expose_value=False, callback=_remember, help=text, hidden=hidden)
-        for flag, kind, text in rows
+        click.Option((flag,), type=kind, expose_value=False, callback=_remember, help=text) for flag, kind, text in rows
     ]
 
 
@@ -61,7 +60,7 @@ class CheckLeaf(Leaf):
     """Takes them behind it as well; what keeps it from checking is UNKNOWN."""
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
-        return [*_shared(hidden=False), *super().get_params(ctx)]
+        return [*_shared(), *super().get_params(ctx)]
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -78,7 +77,7 @@ def finish(ctx: click.Context, check: Check) -> None:
     text = check.render(form, ctx.meta.get(f"{_META}namespace", "nats_server_check"))
     outfile = ctx.meta.get(f"{_META}outfile")
     if outfile:
-        from natsd.cli.contexts import replace_file
+        from natsd.cli.draft import replace_file
 
         replace_file(outfile, text.encode())
     else:
@@ -86,7 +85,7 @@ def finish(ctx: click.Context, check: Check) -> None:
     ctx.exit(OK if form == "prometheus" else check.status)
 
 
-command = _CheckGroup("check", table=TABLE, params=_shared(hidden=False), help=HELP)
+command = _CheckGroup("check", table=TABLE, params=_shared(), help=HELP)
 
 
 @click.command("connection", cls=CheckLeaf, help="Connect, measure a PING, and send a request to ourselves.")

@@ -7,6 +7,7 @@ import click
 from natsd.cli import console
 from natsd.cli.exit_codes import USAGE, CommandFailed
 from natsd.cli.nats.app import Offline, json_flag
+from natsd.cli.prompt import ask
 
 SHORTEST_PASSWORD = 10
 GENERATED_CHARS = 22
@@ -26,9 +27,9 @@ def mappings(source: str | None, dest: str | None, subject: str | None, as_json:
     from natsd.base.chance import SystemChance
     from natsd.subjects.transform import Transform, TransformError
 
-    source = source or _ask("Source subject")
-    dest = dest or _ask("Destination subject")
-    subject = subject or _ask("Subject to map")
+    source = source or ask("Source subject", "SOURCE", required=True)
+    dest = dest or ask("Destination subject", "DEST", required=True)
+    subject = subject or ask("Subject to map", "SUBJECT", required=True)
     try:
         mapping = Transform(_raw(source), _raw(dest))
     except TransformError as problem:
@@ -46,12 +47,6 @@ def mappings(source: str | None, dest: str | None, subject: str | None, as_json:
 
 def _raw(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
-
-
-def _ask(question: str) -> str:
-    if not console.is_terminal(0):
-        raise CommandFailed(f"{question.lower()} is missing", USAGE)
-    return str(click.prompt(question, err=True))
 
 
 @click.command("passwd", cls=Offline, help="Make the bcrypt hash of a password, for the users of a configuration file.")

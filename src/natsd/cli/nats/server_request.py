@@ -9,7 +9,7 @@ import click
 from natsd.cli import console
 from natsd.cli.exit_codes import USAGE, CommandFailed
 from natsd.cli.nats.app import InnerGroup, Leaf, Table
-from natsd.cli.nats.fleet import Fleet
+from natsd.cli.nats.fleet import ALL, Fleet
 from natsd.cli.nats.settings import Settings
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def _print(settings: Settings, kind: str, body: dict[str, Any], wait: int) -> No
     with settings.connect() as connection:
         fleet = Fleet(connection, settings.timeout_s)
         expect = wait or (0 if is_filtered else fleet.size())
-        for answer, _ in fleet.stream(f"$SYS.REQ.SERVER.PING.{kind}", body, expect):
+        for answer, _ in fleet.stream(f"{ALL}.{kind}", body, expect):
             console.out_text(json.dumps(answer, separators=(",", ":"), ensure_ascii=False) + "\n")
             console.flush()
 

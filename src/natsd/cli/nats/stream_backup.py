@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from natsd.cli import console
+from natsd.cli.draft import Draft
 from natsd.cli.exit_codes import CommandFailed
 from natsd.cli.nats.app import SIZE, StreamName, json_flag
 from natsd.cli.nats.configuration import read_config
@@ -95,17 +96,8 @@ class _Saver:
         bar = Progress([max(1, expected)], show=ibytes) if draw and not quiet else None
         started = time.monotonic_ns()
         # The data gets its name when it is whole, and the metadata comes last: half a backup is none.
-        path = os.path.join(target, DATA_FILE)
-        beside = f"{path}.{os.getpid()}.new"
-        try:
-            with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-                self._receive(inbox, file, bar)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(beside, path)
-        except BaseException:
-            os.unlink(beside)
-            raise
+        with Draft(os.path.join(target, DATA_FILE)) as draft:
+            self._receive(inbox, draft.file, bar)
         meta = {"config": answer.get("config"), "state": answer.get("state")}
         from natsd.cli.nats.configuration import write_config
 

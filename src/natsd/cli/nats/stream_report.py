@@ -115,7 +115,8 @@ def _show_replication(found: Sequence[Answer], raw: bool) -> None:
     rows = []
     for info in found:
         origins = [("Mirror", info["mirror"])] if info.get("mirror") else []
-        origins += [("Source", source) for source in info.get("sources") or ()]
+        sources = sorted(info.get("sources") or (), key=lambda one: str(one.get("name", "")))
+        origins += [("Source", source) for source in sources]
         for kind, origin in origins:
             active, lag = int(origin.get("active") or 0), int(origin.get("lag") or 0)
             seen = short_duration(active) if 0 <= active < NEVER_NS else "never"
