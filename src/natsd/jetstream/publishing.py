@@ -182,14 +182,15 @@ class Publishing:
 
     def _answer(self, message: Message, payload: bytes) -> None:
         """To who published it, in its turn."""
-        reply, publish = message[1], self._stream.home.publish
-        if not reply or self._stream.config.no_ack:
+        stream = self._stream()
+        reply, publish = message[1], stream.home.publish
+        if not reply or stream.config.no_ack:
             return
 
         def send() -> None:
             publish(reply, None, None, payload)
 
-        self._stream.when_durable(send, lambda text: self._refuse_unstored(message, text))
+        stream.when_durable(send, lambda text: self._refuse_unstored(message, text))
 
     def _send(self, subject: bytes, header: bytes | None, payload: bytes) -> None:
         publish = self._stream().home.publish

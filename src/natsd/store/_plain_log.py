@@ -306,7 +306,7 @@ class Log:
         self._pending_from = place_of(segment, at + len(data))
 
     def _extend(self, end: int, written: int) -> None:
-        """Zeros behind a small write at the end of a file: the syncs that follow need not write the file's size then."""
+        """Zeros behind a small write at the end of a file: syncs that follow need not write its size."""
         if self._out is None or end <= self._out_bytes:
             return
         self._out_bytes = end

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import click
 
 from natsd.cli import console
-from natsd.cli.nats.limits import print_json
 from natsd.cli.nats.settings import Settings
 from natsd.cli.nats.stream_read import read_stream
 from natsd.cli.nats.targets import StreamLeaf, choose_stream, force_flag, jetstream, json_flag, stream_argument
@@ -43,7 +42,7 @@ def gaps(settings: Settings, stream: str | None, force: bool, progress: bool, as
                 return
             found = find_gaps(js, name, progress and not as_json)
     if as_json:
-        print_json(found)
+        console.out_json(found)
     elif not found:
         console.out_text(f"No deleted messages in {name}\n")
     else:
