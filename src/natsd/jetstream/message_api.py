@@ -138,7 +138,11 @@ def purge(request: ApiRequest) -> dict[str, Any] | None:
     if body.filter and not is_valid(body.filter.encode()):
         stream.when_durable(lambda: request.answer({"success": True, "purged": 0}))
     else:
-        Purge(request, body.filter, body.seq, body.keep).start()
+
+        def answer(purged: int) -> None:
+            stream.when_durable(lambda: request.answer({"success": True, "purged": purged}))
+
+        Purge(stream, body.filter, body.seq, body.keep, answer, request.refuse).start()
     return None
 
 
