@@ -342,8 +342,8 @@ class Delivery:
         if self._replay_upto and self._last_time_ns:
             if message[0] > self._replay_upto:
                 self._replay_upto = 0
-                self.whole = self._consumer().config.priority_policy == "none" and not self._consumer().config.headers_only
-                self.whole = self.whole and self._rate is None
+                config = self._consumer().config
+                self.whole = config.priority_policy == "none" and not config.headers_only and self._rate is None
             else:
                 gap = message[4] - self._last_time_ns
                 delay = self._last_sent_ns + gap - now_ns if gap > MS_NS else 0

@@ -1,4 +1,4 @@
-"""Which stream of an account listens to what: a tree of tokens, so that many streams cost little, however they begin."""
+"""Which stream of an account listens to what: a tree of tokens, so that many streams cost little."""
 
 from __future__ import annotations
 
