@@ -84,7 +84,7 @@ class Player:
 
     def expire(self) -> None:
         self.now += self.rng.randrange(8)
-        self.pair.call("expire", self.now)
+        self.pair.call("expire", self.now, self.rng.choice([1, 5, 4096]))
         assert self.pair.both[1].expired == self.pair.both[0].expired
 
     def open(self) -> None:
@@ -124,6 +124,7 @@ class Player:
         pair.call("seq_at", self.now - rng.randrange(15))
         pair.call("count", filters, rng.choice([0, self.seq()]))
         pair.call("deleted", 100)
+        pair.call("crowded", rng.choice([1, 2, 9]), rng.choice([0, 1]), 1 << 20)
         one, two = (sorted(index.subjects(filters)) for index in pair.both)
         assert two == one
 

@@ -21,7 +21,7 @@ def operation(chance: Random, now: int) -> tuple[Any, ...]:
     key = chance.choice(KEYS)
     what = chance.choice(
         ("append",) * 8
-        + ("append ttl", "remove", "remove", "purge", "purge subject", "skip", "limits", "expire")
+        + ("append ttl", "remove", "remove", "purge", "purge subject", "skip", "limits", "lower", "expire")
         + ("delta", "delta", "state", "forget", "configure", "consumer", "delete consumer", "delete", "append at")
     )
     numbers = [chance.random() for _ in range(6)]
@@ -70,8 +70,10 @@ def perform(store: Store, given: tuple[Any, ...]) -> bool:
         stream.skip(state.last_seq + int(numbers[0] * 5))
     elif what == "limits":
         stream.set_limits(limits_of(numbers))
+    elif what == "lower":
+        stream.remove(stream.crowded(int(numbers[2] * 3) + 1, 0, 5)[0])
     elif what == "expire":
-        stream.expire(now)
+        stream.expire(now, 3 if numbers[0] < 0.5 else 4096)
     elif what in ("delta", "state"):
         stream.save_consumer(name, record, checkpoint=what == "state", removed=some if numbers[4] < 0.5 else None)
     elif what == "forget":
@@ -83,7 +85,12 @@ def perform(store: Store, given: tuple[Any, ...]) -> bool:
     elif what == "delete consumer":
         store.delete_consumer(key, name)
     elif what == "delete" and numbers[0] < 0.3:
-        store.delete(key)
+        if numbers[1] < 0.5:
+            store.delete(key)
+        else:
+            store.disown(key)
+            stream.purge(upto=some[-1])
+            stream.purge()
     return True
 
 

@@ -310,6 +310,45 @@ def test_a_message_that_went_does_not_expire(stream: StreamStore) -> None:
     assert stream.expired == [(2, b"b", True)]
 
 
+def test_messages_that_are_due_go_a_few_at_once(store: Store) -> None:
+    stream = store.create("A/S", b"", Limits(max_age_ns=10))
+    stream.append(batch("a", "b", "c", "d", "e"), 100)
+    assert [stream.expire(110, 2) for _ in range(2)] == [110, 110]
+    assert alive(stream) == [5]
+    assert stream.expire(110, 2) == 0
+    assert stream.expired == [(5, b"e", False)]
+
+
+def test_what_is_too_many_of_a_subject_is_named_a_few_at_once(stream: StreamStore) -> None:
+    stream.append(batch("a", "b", "a", "c", "b", "a", "a", "d"), SECOND)
+    assert stream.crowded(4, 0, 10) == ([], 0)
+    assert stream.crowded(1, 0, 10) == ([1, 2, 3, 6], 0)
+    found, at, calls = [], 1, 0
+    while at:
+        some, at = stream.crowded(1, at, 2)
+        assert len(some) <= 2
+        found += some
+        assert stream.remove(some) == len(some)
+        calls += 1
+    assert sorted(found) == [1, 2, 3, 6]
+    assert calls < 6
+    assert alive(stream) == [4, 5, 7, 8]
+
+
+def test_a_stream_that_is_disowned_is_gone_before_its_messages_are(store: Store) -> None:
+    stream = store.create("A/S", b"one", Limits())
+    stream.append(batch("a", "b", "c"), SECOND)
+    stream.save_consumer("c", b"record", checkpoint=True)
+    store.disown("A/S")
+    assert store.streams() == {}
+    again = store.create("A/S", b"two", Limits())
+    assert stream.purge(upto=3) == 2
+    again.append(batch("d"), SECOND)
+    assert stream.purge() == 1
+    assert alive(again) == [1]
+    assert again.consumers() == []
+
+
 def test_a_cursor_takes_what_matches(stream: StreamStore) -> None:
     stream.append(batch("a", "b", "a", "c", "a"), 1)
     cursor = stream.cursor([b"a"], 2)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from natsd.store.contract import Limits
 from natsd.store.memory import MemoryStore
-from natsd.store.reading import Reading
+from natsd.store.reading import Reading, batches
 from natsd.subjects.match import matches
 
 if TYPE_CHECKING:
@@ -124,3 +124,13 @@ def test_many_subjects_are_not_all_kept_in_mind() -> None:
     while reading.more:
         found += len(reading.heads(5000, never))
     assert found == 7000
+
+
+def test_batches_hold_every_message_once_and_leave_no_cursor() -> None:
+    stream = fill(SUBJECTS * 700, [1, 5, 2000])
+    found = list(batches(stream, 4))
+    assert len(found) > 3
+    assert [message[0] for some in found for message in some] == [
+        seq for seq in range(4, len(SUBJECTS) * 700 + 1) if seq not in (5, 2000)
+    ]
+    assert list(batches(stream, len(SUBJECTS) * 700 + 1)) == []

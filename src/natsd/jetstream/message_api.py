@@ -138,7 +138,12 @@ def purge(request: ApiRequest) -> dict[str, Any] | None:
     if body.filter and not is_valid(body.filter.encode()):
         stream.when_durable(lambda: request.answer({"success": True, "purged": 0}), request.refuse_unstored)
     else:
-        Purge(request, body.filter, body.seq, body.keep).start()
+
+        def answer(purged: int) -> None:
+            page = {"success": True, "purged": purged}
+            stream.when_durable(lambda: request.answer(page), request.refuse_unstored)
+
+        Purge(stream, body.filter, body.seq, body.keep, answer, request.refuse).start()
     return None
 
 

@@ -6,7 +6,7 @@ What has a header of ours, or comes to a stream that changes or bounds each mess
 3. The message id: what was seen before is acknowledged again, and nothing is stored.
 4. The expected last message id; the roll-up; the size; the header's size; what server and account have room for.
 5. Interest: a message that no consumer is about gets a sequence and is not kept.
-6. The TTL's value; then it is stored, and what it rolls up goes; then it is published again where that is wanted.
+6. The TTL's value; then it is stored and published again where that is wanted; then what it rolls up goes.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from natsd.jetstream import headers
 from natsd.jetstream.dates import render_date
 from natsd.jetstream.errors import ApiError
 from natsd.jetstream.expiry import marker_header
+from natsd.jetstream.purging import Purge
+from natsd.jetstream.slices import SLICE
 from natsd.store.contract import REFUSED_BYTES, REFUSED_MSGS, REFUSED_PER_SUBJECT
 from natsd.subjects.transform import Transform
 from natsd.subjects.valid import is_valid_literal
@@ -45,12 +47,13 @@ MESSAGE_OVERHEAD = 22
 class Publishing:
     """The intake of one stream."""
 
-    __slots__ = ("_ack", "_plain", "_republish", "_stream", "_transform")
+    __slots__ = ("_ack", "_plain", "_republish", "_rolls_up", "_stream", "_transform")
 
     def __init__(self, stream: Stream) -> None:
         self._stream = whole_of(stream)
         self._ack = b""
         self._plain = True
+        self._rolls_up = False
         self._transform: Transform | None = None
         self._republish: Transform | None = None
         self.configure()
@@ -88,6 +91,8 @@ class Publishing:
         stream = self._stream()
         if not stream or stream.closed:
             return len(batch)
+        if self._rolls_up:
+            return at
         size, is_over = len(batch), stream.home.jetstream.turns.is_over
         if self._plain and self._has_room(batch):
             prefix, start = headers.PREFIX, at
@@ -98,7 +103,7 @@ class Publishing:
                         self._store_run(batch, start, at)
                     self._take_one(message)
                     start = at + 1
-                    if is_over():
+                    if is_over() or self._rolls_up:
                         size = start
                         break
                 at += 1
@@ -108,7 +113,7 @@ class Publishing:
             for message in islice(batch, at, None):
                 self._take_one(message)
                 at += 1
-                if is_over():
+                if is_over() or self._rolls_up:
                     size = at
                     break
         stream.count_bytes()
@@ -274,13 +279,33 @@ class Publishing:
         stream.last_msg_id = msg_id
         if msg_id:
             stream.dedupe.note(msg_id, seq, now)
-        if rollup == b"sub":
-            stream.purge(subject=subject.decode("utf-8", "surrogateescape"), keep=1)
-        elif rollup == b"all":
-            stream.purge(keep=1)
         if again is not None and is_valid_literal(again):
             self._publish_again(again, subject, header, payload, seq, now, last)
-        self._acknowledge([message], 0, 1, seq)
+        if rollup:
+            self._roll_up(message, subject if rollup == b"sub" else b"", seq, sourced)
+        else:
+            self._acknowledge([message], 0, 1, seq)
+
+    def _roll_up(self, message: Message, subject: bytes, seq: int, sourced: bool) -> None:
+        """Let everything before a message go, or what has its subject. Until it is gone nothing else is taken, but for
+        what comes from another stream, where nobody waits for an answer."""
+        stream = self._stream()
+        name = subject.decode("utf-8", "surrogateescape")
+        if (stream.store.count([subject]) if subject else stream.store.state.msgs) <= SLICE:
+            stream.purge(subject=name, keep=1)
+            self._acknowledge([message], 0, 1, seq)
+            return
+        self._rolls_up = not sourced
+
+        def end(_purged: int) -> None:
+            self._rolls_up = False
+            self._acknowledge([message], 0, 1, seq)
+
+        def fail(error: ApiError) -> None:
+            self._rolls_up = False
+            self._refuse(message, error)
+
+        Purge(stream, name, seq, 0, end, fail).start()
 
     def _is_wanted(self, subject: bytes) -> bool:
         stream = self._stream()

@@ -1,4 +1,4 @@
-"""Purges as STREAM.PURGE asks for them: small ones at once, large ones in slices with other work between.
+"""Purges as STREAM.PURGE and roll-ups ask for them: small ones at once, large ones in slices with other work between.
 
 A purge takes what was there when it was asked for and nothing that comes while it runs. Its caller hears of it when all
 is gone; a server that ends before has removed a part, without having said so.
@@ -9,16 +9,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from natsd.jetstream.errors import ApiError
+from natsd.jetstream.slices import SLICE
 from natsd.store.contract import StoreError
 from natsd.subjects.valid import is_valid_literal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from natsd.jetstream.request import ApiRequest
+    from natsd.jetstream.stream import Stream
 
-SLICE = 2048
-"""Messages of one slice: up to about two milliseconds."""
 CALLS = 64
 """Calls of one slice, where a stream has few messages between far sequences."""
 CLEARED_AT_ONCE = 1 << 18
@@ -28,13 +27,33 @@ COUNTED_AT_ONCE = 16384
 
 
 class Purge:
-    """One purge. Its request is answered when it is done; what was purged is exact whatever else goes meanwhile."""
+    """One purge. on_end: told how many went, which is exact whatever else goes meanwhile. on_failed: told instead."""
 
-    __slots__ = ("_at", "_end", "_filters", "_keep", "_purged", "_request", "_step", "_stream", "_subject", "_upto")
+    __slots__ = (
+        "_at",
+        "_end",
+        "_filters",
+        "_keep",
+        "_on_end",
+        "_on_failed",
+        "_purged",
+        "_step",
+        "_stream",
+        "_subject",
+        "_upto",
+    )
 
-    def __init__(self, request: ApiRequest, subject: str, upto: int, keep: int) -> None:
-        stream = request.stream
-        self._request = request
+    def __init__(
+        self,
+        stream: Stream,
+        subject: str,
+        upto: int,
+        keep: int,
+        on_end: Callable[[int], None],
+        on_failed: Callable[[ApiError], None],
+    ) -> None:
+        self._on_end = on_end
+        self._on_failed = on_failed
         self._stream = stream
         self._subject = subject
         self._filters = [subject.encode("utf-8", "surrogateescape")] if subject and subject != ">" else []
@@ -43,21 +62,20 @@ class Purge:
         self._purged = 0
         self._at = stream.store.first_seq
         self._end = min(upto - 1, stream.store.last_seq) if upto else stream.store.last_seq
-        self._step: Callable[[], bool] = self._remove if self._filters else self._cut
+        self._step = Purge._remove if self._filters else Purge._cut
 
     def start(self) -> None:
         """Begin, and finish where it is little."""
         stream = self._stream
         if self._is_small():
-            self._purged = stream.purge(subject=self._subject, upto=self._upto, keep=self._keep)
-            self._answer()
+            self._on_end(stream.purge(subject=self._subject, upto=self._upto, keep=self._keep))
             return
         if self._upto and not self._filters:
             # New messages come behind what is purged, as they would if it were done already.
             stream.store.skip(self._upto - 1)
         if self._keep:
             self._at = stream.store.last_seq
-            self._step = self._find_kept
+            self._step = Purge._find_kept
         self._run()
 
     def _is_small(self) -> bool:
@@ -73,13 +91,13 @@ class Purge:
     def _run(self) -> None:
         stream = self._stream
         if stream.closed:
-            self._request.refuse(ApiError("STREAM_NOT_FOUND"))
+            self._on_failed(ApiError("STREAM_NOT_FOUND"))
             return
         stream.purging = True
         try:
-            more = self._step()
+            more = self._step(self)
         except StoreError as error:
-            self._request.refuse(ApiError("STREAM_PURGE_FAILED", err=str(error)))
+            self._on_failed(ApiError("STREAM_PURGE_FAILED", err=str(error)))
             return
         finally:
             stream.purging = False
@@ -88,12 +106,7 @@ class Purge:
             stream.home.timers.schedule(0, self._run)
             return
         stream.tell_of_purge(self._subject)
-        self._answer()
-
-    def _answer(self) -> None:
-        request, purged = self._request, self._purged
-        page = {"success": True, "purged": purged}
-        self._stream.when_durable(lambda: request.answer(page), request.refuse_unstored)
+        self._on_end(self._purged)
 
     # Steps: each says whether there is more to do.
 
@@ -113,7 +126,7 @@ class Purge:
             else:
                 self._end = 0
         self._at = store.first_seq
-        self._step = self._remove if self._filters else self._cut
+        self._step = Purge._remove if self._filters else Purge._cut
         return self._end > 0
 
     def _cut(self) -> bool:

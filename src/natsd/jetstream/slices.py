@@ -96,7 +96,7 @@ def _drop_unneeded(stream: Stream) -> Steps:
     store = stream.store
     at, last = store.first_seq, store.last_seq
     while at and at <= last and not stream.closed:
-        most = max(SLICE // (1 + 2 * len(stream.consumers)), FEWEST)
+        most = max(SLICE // (2 + 2 * len(stream.consumers)), FEWEST)
         heads, at = store.scan(at, last, [], most, most)
         stream.drop_unneeded([head[0] for head in heads])
         if at:

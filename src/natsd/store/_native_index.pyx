@@ -104,13 +104,14 @@ cdef class Index(Ledger):
     def set_limits(self, limits):
         cdef uint32_t row
         cdef Row* rows
+        cdef int64_t before = self.max_msgs_per_subject
         self.max_msgs = limits.max_msgs
         self.max_bytes = limits.max_bytes
         self.max_msgs_per_subject = limits.max_msgs_per_subject
         self.max_age_ns = limits.max_age_ns
         self.discard_new = limits.discard_new
         self.discard_new_per_subject = limits.discard_new_per_subject
-        if self.max_msgs_per_subject > 0:
+        if self.max_msgs_per_subject > 0 and not 0 < before <= self.max_msgs_per_subject:
             for row in range(self.subject_rows.nrows):
                 rows = self.subject_rows.rows
                 while rows[row].name != NULL and rows[row].count > <uint64_t> self.max_msgs_per_subject:

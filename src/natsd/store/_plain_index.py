@@ -138,9 +138,9 @@ class Index:
     # Adding
 
     def set_limits(self, limits: Limits) -> None:
-        self._limits = limits
+        before, self._limits = self._limits.max_msgs_per_subject, limits
         most = limits.max_msgs_per_subject
-        if most > 0:
+        if most > 0 and not 0 < before <= most:
             for subject in list(self._subjects.values()):
                 while subject.count > most:
                     self._remove(subject.first)
