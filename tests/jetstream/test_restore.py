@@ -311,6 +311,16 @@ def test_who_sends_without_waiting_for_answers_is_stopped() -> None:
     house.stream("R")
 
 
+def test_not_too_many_streams_come_back_at_once() -> None:
+    house = House()
+    for number in range(32):
+        assert "error" not in house.ask(f"STREAM.RESTORE.R{number}", {"config": {"name": f"R{number}"}, "state": {}})
+    refused = house.ask("STREAM.RESTORE.R", {"config": {"name": "R"}, "state": {}})
+    assert refused["error"]["description"] == "restore failed: 32 others are under way"
+    house.move(6)
+    assert "error" not in house.ask("STREAM.RESTORE.R", {"config": {"name": "R"}, "state": {}})
+
+
 def test_a_restore_under_way_ends_with_the_jetstream_of_the_account(house: House) -> None:
     chunks = back_up(house)
     begun = house.ask("STREAM.RESTORE.R", {"config": {"name": "R"}, "state": {}})

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from natsd.jetstream import backup
-from natsd.jetstream.backup import BATCH_BYTES, MOST_DOCUMENT, MOST_SEQ, BackupError
+from natsd.jetstream.backup import BATCH_BYTES, MOST_DOCUMENT, MOST_MESSAGE, MOST_SEQ, BackupError
 from natsd.jetstream.dates import NO_DATE, parse_date, render_date
 
 if TYPE_CHECKING:
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 MAGIC = b"NATSARC1"
 STATE, CONSUMERS = b"state.json", b"consumers/"
 MOST_NAME = 1 << 16
-MOST_MESSAGE = 64 << 20
-"""The longest header and payload of a message there can be."""
 OVERHEAD = 32
 NUMBERS = 5
 
@@ -114,9 +112,10 @@ END = render_entry(b"")
 class Reader:
     """Takes the bytes of such a backup; see backup.Reader."""
 
-    __slots__ = ("_at", "_consumers", "_data", "_head", "_last_seq", "_more", "_need", "_seq", "finished")
+    __slots__ = ("_at", "_consumers", "_data", "_head", "_last_seq", "_more", "_most", "_need", "_seq", "finished")
 
-    def __init__(self) -> None:
+    def __init__(self, most_bytes: int = MOST_MESSAGE) -> None:
+        self._most = most_bytes
         self._data = b""
         self._at = 0  # what lies before is used up
         self._more: list[bytes] = []  # pieces that came since, and how many bytes are wanted before it is worth a look
@@ -215,8 +214,8 @@ class Reader:
                 return self._take_end(start, length, time_ns, header_bytes, payload_bytes)
             if seq <= last or seq >= MOST_SEQ:
                 raise BackupError(f"message {seq} is out of order")
-            if length > MOST_NAME or header_bytes + payload_bytes > MOST_MESSAGE:
-                raise BackupError(f"message {seq} is longer than any can be")
+            if length > MOST_NAME or header_bytes + payload_bytes > self._most:
+                raise BackupError(f"message {seq} is longer than this server takes")
             name_end = start + length
             payload_at = name_end + header_bytes
             rest = payload_at + payload_bytes

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from natsd.store.contract import Message
 
 BATCH_BYTES = 64 * 1024
+MOST_MESSAGE = 32 << 20
+"""The longest header and payload of a message there can be."""
 MOST_DOCUMENT = 16 << 20
 """The longest configuration or state of a consumer."""
 MOST_SEQ = 1 << 63
@@ -74,7 +76,7 @@ if TYPE_CHECKING:
 
 
 class Reader(Protocol):
-    """Takes the unpacked bytes of a backup."""
+    """Takes the unpacked bytes of a backup. Made with the bytes that a message may have at most."""
 
     def feed(self, data: bytes) -> None: ...
 

@@ -15,7 +15,7 @@ import struct
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from natsd.jetstream.backup import BATCH_BYTES, BackupError, Gone
+from natsd.jetstream.backup import BATCH_BYTES, MOST_MESSAGE, BackupError, Gone
 from natsd.store import highway
 
 if TYPE_CHECKING:
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 RECORD = struct.Struct("<IQqH")
 HASH_BYTES = 8
 LEAST_BYTES = RECORD.size + HASH_BYTES
-MOST_BYTES = 32 << 20
+MOST_AROUND = LEAST_BYTES + 4 + 0xFFFF
+"""What a record may have beside header and payload."""
 MOST_RECORDS = 64
 HEADED = 1 << 31
 ERASED, TOMBSTONE = 1 << 63, 1 << 62
@@ -37,9 +38,10 @@ class Block:
     last record, empty where there is none.
     """
 
-    __slots__ = ("_data", "_gone", "_key", "_number", "last_hash", "last_seq", "tombstone")
+    __slots__ = ("_data", "_gone", "_key", "_most", "_number", "last_hash", "last_seq", "tombstone")
 
-    def __init__(self, stream: str, number: int) -> None:
+    def __init__(self, stream: str, number: int, most_bytes: int = MOST_MESSAGE) -> None:
+        self._most = most_bytes + MOST_AROUND
         self._number = number
         self._key = sha256(f"{stream}-{number}".encode()).digest()
         self._data = bytearray()
@@ -64,8 +66,10 @@ class Block:
             length, seq, time_ns, subject_bytes = RECORD.unpack_from(data, at)
             headed = length & HEADED
             length &= HEADED - 1
-            if not LEAST_BYTES + subject_bytes + (4 if headed else 0) <= length <= MOST_BYTES:
+            if length < LEAST_BYTES + subject_bytes + (4 if headed else 0):
                 raise self._damage("a record has an impossible length")
+            if length > self._most:
+                raise self._damage("a message is longer than this server takes, or the record has an impossible length")
             if len(data) - at < length:
                 break
             message = self._parse(bytes(data[at : at + length]), seq, time_ns, subject_bytes, bool(headed))

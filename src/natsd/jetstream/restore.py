@@ -51,6 +51,8 @@ PART_COST = 4096
 """What a part costs at least, in bytes of a turn."""
 MOST_AT_ONCE = 1000
 MOST_KNOWN = 1 << 14
+MORE_BYTES = 1 << 20
+"""What a stored message may be longer than a published one: headers of mirrors and sources."""
 HUNGRY = -1
 
 
@@ -198,7 +200,9 @@ class Restore:
                 continue
             reader = self._reader
             if reader is None:
-                reader = self._reader = archive.Reader() if block.startswith(archive.MAGIC) else tarball.Reader()
+                most = self._home.sublist.road.max_payload + MORE_BYTES
+                kind = archive.Reader if block.startswith(archive.MAGIC) else tarball.Reader
+                reader = self._reader = kind(most)
             reader.feed(block)
             yield len(block) + PART_COST
             while (part := reader.take()) is not None:

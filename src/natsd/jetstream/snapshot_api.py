@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from natsd.jetstream.request import ApiRequest
 
 
+MOST_RESTORES = 32
+"""Of one account at a time: each may hold the longest message there is."""
+
+
 class SnapshotRequest(Record):
     deliver_subject: str = ""
     no_consumers: bool = False
@@ -64,6 +68,8 @@ def restore(request: ApiRequest) -> dict[str, Any]:
     home.check_room(config)
     if name in home.streams or name in home.restoring:
         raise ApiError("STREAM_NAME_EXIST_RESTORE_FAILED")
+    if len(home.restoring) >= MOST_RESTORES:
+        raise ApiError("STREAM_RESTORE", err=f"{MOST_RESTORES} others are under way")
     task = Restore(home, config)
     task.start()
     return {"deliver_subject": task.subject.decode()}

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from natsd.jetstream.backup import MOST_DOCUMENT, BackupError, Consumer, Gone, Head, Tail
+from natsd.jetstream.backup import MOST_DOCUMENT, MOST_MESSAGE, BackupError, Consumer, Gone, Head, Tail
 from natsd.jetstream.dates import NO_DATE, parse_date
 from natsd.jetstream.go_blocks import Block
 from natsd.jetstream.go_consumer import parse_progress
@@ -61,6 +61,7 @@ class Reader:
         "_last_seq",
         "_left",
         "_meta",
+        "_most",
         "_padding",
         "_parts",
         "_pax",
@@ -68,7 +69,8 @@ class Reader:
         "_tombstone",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, most_bytes: int = MOST_MESSAGE) -> None:
+        self._most = most_bytes
         self._data = bytearray()
         self._file = ""  # the name of the one that comes now
         self._left = self._padding = 0
@@ -149,7 +151,7 @@ class Reader:
             number = int(found[1])
             if self._stream is None or number <= self._last_block:
                 raise BackupError(f"{name!r} in it is out of order")
-            self._block = Block(self._stream.name, number)
+            self._block = Block(self._stream.name, number, self._most)
             self._last_block = number
         elif name == "msgs/index.db":
             self._index = Index()

@@ -17,6 +17,7 @@ Examples:
 _HERE = "natsd.cli.nats"
 TABLE: Table = {
     "add": (f"{_HERE}.consumer_add:add", "Make a consumer", ("create", "new")),
+    "cluster": (f"{_HERE}.cluster:of_consumer", "Change who leads a consumer in a cluster", ("c",)),
     "copy": (f"{_HERE}.consumer_add:copy", "Make a consumer with the configuration of another", ("cp",)),
     "edit": (f"{_HERE}.consumer_add:edit", "Change the configuration of a consumer", ("update",)),
     "find": (f"{_HERE}.consumer_list:find", "Find consumers by what they are like", ("query",)),

@@ -18,6 +18,7 @@ _HERE = "natsd.cli.nats"
 TABLE: Table = {
     "add": (f"{_HERE}.stream_add:add", "Make a stream", ("create", "new")),
     "backup": (f"{_HERE}.stream_backup:backup", "Save a stream in a directory", ("snapshot",)),
+    "cluster": (f"{_HERE}.cluster:of_stream", "Change who leads a stream in a cluster", ("c",)),
     "copy": (f"{_HERE}.stream_add:copy", "Make a stream with the configuration of another", ("cp",)),
     "edit": (f"{_HERE}.stream_add:edit", "Change the configuration of a stream", ("update",)),
     "find": (f"{_HERE}.stream_find:find", "Find streams by what they are like", ("query",)),
