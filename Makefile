@@ -4,7 +4,8 @@
 # make bench    side by side with any Go nats-server on PATH; flags in ARGS
 # make crash    crash the store at random places and fail its system calls, ROUNDS (40) times each; kill a server under
 #               load CYCLES (100) times
-# make fuzz-asan  native against plain, kernel and index of streams, under AddressSanitizer for SECONDS (600) each
+# make fuzz-asan  native against plain, kernel and index of streams, under AddressSanitizer for SECONDS (600) each, and the
+#               suite of the store
 # make clean    removes what the others made
 #
 # Each target installs what it needs from the package registries into .venv; it needs python3 (3.11 or newer) and make.
@@ -82,9 +83,10 @@ crash: $(VENV)/.installed-test
 
 fuzz-asan: $(ASAN_VENV)/.installed
 	@libasan=$$($${CC:-cc} -print-file-name=libasan.so); \
-	for what in differential index; do \
+	for what in "tests.fuzz.differential --seconds $(SECONDS)" "tests.fuzz.index --seconds $(SECONDS)" \
+	    "pytest --timeout=0 $(PYTEST_ARGS) tests/store"; do \
 	    LD_PRELOAD="$$libasan" PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
-	        $(ASAN_VENV)/bin/python -X faulthandler -m tests.fuzz.$$what --seconds $(SECONDS) || exit 1; \
+	        $(ASAN_VENV)/bin/python -X faulthandler -m $$what || exit 1; \
 	done
 
 clean:

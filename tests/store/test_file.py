@@ -150,6 +150,7 @@ def test_overwritten_messages_give_their_space_back(tmp_path: Path) -> None:
     for _ in range(200):
         store.settle()
         store.wait()
+    store.log.wait()  # for what was decided to be done too: durable does not say that
     expected = seen(store)
     written = store.position >> 32
     left = list(tmp_path.glob("*.seg"))
@@ -161,6 +162,43 @@ def test_overwritten_messages_give_their_space_back(tmp_path: Path) -> None:
     assert not again.damage
     assert seen(again) == expected
     again.close()
+
+
+def slowly(monkeypatch: pytest.MonkeyPatch, slow_ns: int) -> None:
+    """Have every sync of the native form take longer."""
+    if FORM == "native":
+        monkeypatch.setattr(file, "Log", partial(Log, slow_ns=slow_ns))
+
+
+def test_space_comes_back_while_the_disk_has_something_to_write_all_the_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slowly(monkeypatch, 1_000_000)
+    store = FileStore(tmp_path, segment_bytes=16384)
+    stream = store.create("A/s", b"{}", Limits(max_msgs=10))
+    while store.position >> 32 < 200:
+        stream.append([MESSAGE] * 20, 1)
+        while store.log.unwritten > 60_000:
+            settle(store)
+        store.settle()
+    assert len(list(tmp_path.glob("*.seg"))) < 100
+    store.close()
+
+
+def test_what_is_synced_by_the_clock_is_synced_while_the_disk_is_busy_too(tmp_path: Path) -> None:
+    store = FileStore(tmp_path, sync_interval_s=0.01)
+    stream = store.create("A/s", b"{}", Limits(max_msgs=10))
+    begun = store.log.synced
+    large = (b"a", None, None, bytes(1 << 20))
+    for _ in range(500):
+        stream.append([large] * 2, 1)
+        while store.log.unwritten > 8 << 20:
+            settle(store)
+        store.settle()
+        if store.log.synced > begun:
+            break
+    assert store.log.synced > begun
+    store.close()
 
 
 def test_an_erased_message_is_not_in_any_file(tmp_path: Path) -> None:
@@ -263,8 +301,7 @@ def test_whoever_reads_ahead_of_the_disk_reads_nothing_that_is_not_written(
 ) -> None:
     # A file that is as long as it will be, and a disk that is slow: what was appended last is zeros in it for a while.
     (tmp_path / "spare-00000001").write_bytes(bytes(4 << 20))
-    if FORM == "native":
-        monkeypatch.setattr(file, "Log", partial(Log, slow_ns=300_000_000))
+    slowly(monkeypatch, 300_000_000)
     store = FileStore(tmp_path, segment_bytes=4 << 20, cache_bytes=0)
     stream = store.create("A/s", b"{}", Limits())
     message = (b"a", None, None, b"x" * 1000)

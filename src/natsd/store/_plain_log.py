@@ -80,9 +80,6 @@ class Disk:
         """Open a file to write to. That clients have taken all files a process may have open says nothing of the disk:
         one more is kept for that."""
         flags |= os.O_RDWR | os.O_CLOEXEC
-        if self._reserve is None:
-            with suppress(OSError):  # there is still no room
-                self._reserve = os.dup(self._fd)
         try:
             return os.open(path, flags, 0o640)
         except OSError as error:
@@ -91,6 +88,12 @@ class Disk:
         os.close(self._reserve)
         self._reserve = None
         return os.open(path, flags, 0o640)
+
+    def _let_go(self, fd: int) -> None:
+        os.close(fd)
+        if self._reserve is None:
+            with suppress(OSError):  # there is still no room
+                self._reserve = os.dup(self._fd)
 
     def write(self, fd: int, data: bytes | memoryview, at: int) -> None:
         view = memoryview(data)
@@ -117,7 +120,7 @@ class Disk:
             self.write(fd, data, at)
             os.fsync(fd)
         finally:
-            os.close(fd)
+            self._let_go(fd)
 
     def put(self, name: str, data: bytes) -> None:
         """A file that is there as a whole, or as it was."""
@@ -127,7 +130,7 @@ class Disk:
             self.write(fd, data, 0)
             os.fsync(fd)
         finally:
-            os.close(fd)
+            self._let_go(fd)
         os.rename(coming, os.path.join(self._directory, name))
         os.fsync(self._fd)
 

@@ -27,7 +27,7 @@
 #include <unistd.h>
 
 enum { NATSD_SPANS = 256, NATSD_OPEN_FILES = 8, NATSD_STEP_BYTES = 1 << 17 };
-enum { NATSD_PATIENCE = 6000, NATSD_PAUSE_NS = 10000000 };
+enum { NATSD_SHARES = 16, NATSD_SPARES = 4, NATSD_PATIENCE = 6000, NATSD_PAUSE_NS = 10000000 };
 
 typedef struct natsd_chunk {
     uint32_t segment, offset; /* where its first byte belongs */
@@ -306,7 +306,7 @@ static inline int natsd_disk_carry_out(natsd_disk *d, natsd_order *o) {
         natsd_disk_forget(d, o->segment);
         natsd_disk_name(name, o->segment);
         if (fstatat(d->dir, name, &info, 0)) return errno == ENOENT ? 0 : natsd_disk_fail(d, "stat", errno);
-        if (d->spares < d->spares_wanted && (uint64_t)info.st_size == d->segment_bytes) {
+        if (d->spares_wanted && d->spares < NATSD_SPARES && (uint64_t)info.st_size == d->segment_bytes) {
             snprintf(spare, sizeof spare, "spare-%08u", d->spare_first + d->spares);
             if (natsd_disk_rename(d, name, spare)) return -1;
             pthread_mutex_lock(&d->mutex);
@@ -378,12 +378,17 @@ static void *natsd_disk_main(void *given) {
     struct { uint32_t segment, offset; char *data; size_t n; } spans[NATSD_SPANS];
     struct iovec v[NATSD_SPANS];
     int64_t sync_at = 0;
+    uint64_t passed_over = 0, share = d->segment_bytes / NATSD_SHARES; /* bytes written while an order waited */
     char name[32];
     pthread_mutex_lock(&d->mutex);
     for (;;) {
         int n = 0, bad = 0;
         natsd_order *o = d->orders;
-        while (d->next_to_write < d->count && n < NATSD_SPANS) {
+        int due = d->synced < d->written, late = due && d->sync_interval_ns && natsd_disk_now() >= sync_at;
+        if (o && o->after > d->synced) o = NULL;
+        /* However much comes in, orders have their turn: they are what gives space back. */
+        int patient = !late && (!o || passed_over < share);
+        while (patient && d->next_to_write < d->count && n < NATSD_SPANS) {
             natsd_chunk *c = d->ring[(d->first + d->next_to_write) % d->ring_cap];
             if (c->published > c->written) {
                 spans[n].segment = c->segment;
@@ -395,9 +400,7 @@ static void *natsd_disk_main(void *given) {
             if (d->next_to_write + 1 == d->count) break;
             d->next_to_write++;
         }
-        if (o && o->after > d->synced) o = NULL;
-        if (!n && !o) {
-            int due = d->synced < d->written;
+        if (late || (!n && !o)) {
             if (d->stop && !due) break;
             if (due && (d->stop || natsd_disk_now() >= sync_at)) {
                 uint64_t target = d->written;
@@ -440,6 +443,7 @@ static void *natsd_disk_main(void *given) {
             d->orders = o->next;
             if (!d->orders) d->orders_end = &d->orders;
             d->carrying = 1;
+            passed_over -= passed_over < share ? passed_over : share;
             pthread_mutex_unlock(&d->mutex);
             bad = natsd_disk_carry_out(d, o);
             free(o->data);
@@ -485,6 +489,8 @@ static void *natsd_disk_main(void *given) {
             else c->written = target - begin;
         }
         d->unwritten_bytes -= bytes;
+        passed_over = o ? passed_over + bytes : 0;
+        if (passed_over > d->segment_bytes) passed_over = d->segment_bytes;
         if (!d->sync_interval_ns) d->synced = target;
         else if (d->synced == d->written) sync_at = natsd_disk_now() + d->sync_interval_ns;
         d->written = target;
