@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import click
 
 from natsd.cli import console
+from natsd.cli.nats.app import force_flag, json_flag
 from natsd.cli.nats.settings import Settings
 from natsd.cli.nats.stream_read import read_stream
-from natsd.cli.nats.targets import StreamLeaf, choose_stream, force_flag, jetstream, json_flag, stream_argument
+from natsd.cli.nats.targets import StreamLeaf, choose_stream, jetstream, stream_argument
 from natsd.cli.progress import Progress
 from natsd.cli.prompt import confirm
 from natsd.cli.table import show_table
