@@ -116,11 +116,11 @@ def _create(request: ApiRequest, body: CreateRequest) -> dict[str, Any] | None:
         # A pause is changed by CONSUMER.PAUSE alone.
         config.pause_until = known.config.pause_until
     stamp_level(config)
-    consumer, new = add_consumer(stream, config, body.action, pedantic=body.pedantic)
+    consumer, _ = add_consumer(stream, config, body.action, pedantic=body.pedantic)
 
     def answer() -> None:
         request.answer(tell(consumer))
-        if new and consumer.pause.on:
+        if consumer.pause.on:
             consumer.events.paused()
         consumer.begin()
 
@@ -194,7 +194,8 @@ def pause(request: ApiRequest) -> dict[str, Any]:
     config.pause_until = None if until == NO_DATE_NS else render_date(until)
     stamp_level(config)
     change_consumer(consumer, config)
-    consumer.pump()
+    if not consumer.pause.on:
+        consumer.pump()
     rest = until - consumer.home.clock.wall_ns()
     page: dict[str, Any] = {"paused": rest > 0, "pause_until": render_date(until)}
     if rest > 0:
