@@ -82,7 +82,7 @@ class Acks:
                     seqs, replies = [], []
                 parts, consumer = self._find(parts)
                 stream, name = parts[2], parts[3]
-                plainly = consumer is not None and consumer.config.ack_policy == "explicit"
+                plainly = consumer is not None and consumer.acks_plainly
                 last = 0 if consumer is None else consumer.state.delivered_stream
             if consumer is None:
                 stream = name = b""
@@ -146,14 +146,15 @@ class Acks:
         if payload in PLAIN:
             if not known:
                 return
-            consumer.ack_upto(consumer_seq, seq)
+            consumer.ack_one(seq, consumer_seq, deliveries)
         elif payload.startswith(b"+NXT"):
-            if known and consumer.config.ack_policy == "explicit":
-                consumer.ack([seq])
-            elif known:
-                consumer.ack_upto(consumer_seq, seq)
-            if reply:
-                take_request(consumer, reply, payload[4:])
+            # The request has its place before the room that it makes is used.
+            with consumer.delivery.held():
+                if known:
+                    consumer.ack_one(seq, consumer_seq, deliveries)
+                if reply:
+                    take_request(consumer, reply, payload[4:])
+            consumer.pump()
             return
         elif payload.startswith(b"-NAK"):
             consumer.refuse(seq, consumer_seq, deliveries, self._delay(payload[4:].strip()))

@@ -211,6 +211,7 @@ class Consumer:
     def reset(self, seq: int) -> None:
         """Begin anew at `seq`, as if nothing had been delivered."""
         self.redelivery.clear()
+        self._sampled.clear()
         self.state.start(seq)
         self.delivery.skip_to([])
         self.cursor.seek(max(seq, 1))
@@ -260,7 +261,8 @@ class Consumer:
                     self.events.terminated(seq, consumer_seq, deliveries, LIMITS_REASON)
             self.save()
             if was_full:
-                self.pump()
+                # Not at once: the store is amid what it does.
+                self.home.consumers.wake(self)
 
     def on_purged(self, subject: str) -> None:
         """The stream was purged of a subject, of everything where that is empty."""
@@ -268,7 +270,7 @@ class Consumer:
         start = store.first_seq
         if subject:
             purged = subject.encode("utf-8", "surrogateescape")
-            if any(is_subset(pattern, purged) for pattern in self._filters):
+            if self._filters and all(is_subset(pattern, purged) for pattern in self._filters):
                 found = store.next_match(start, [purged])
                 start = store.last_seq + 1 if found is None else found[0]
             elif self._filters and not any(is_subset(purged, pattern) for pattern in self._filters):
@@ -332,7 +334,7 @@ class Consumer:
             self.redelivery.watch(now, seqs)
             if self._ack_timer is None or not self._ack_timer.active:
                 self._set_ack_timer()
-            if self.config.sample_freq:
+            if self._samples:
                 self._sampled.update(dict.fromkeys(seqs, now))
         elif self.stream.config.retention != "limits":
             self._removed += self.stream.on_acked(self, seqs)
@@ -343,7 +345,7 @@ class Consumer:
         now = clock.now_ns()
         self.delivered_ns = clock.wall_ns()
         self.state.redeliver(seq, deliveries - 1)
-        if self.config.sample_freq:
+        if self._samples:
             self._sampled[seq] = now
         self.wait_for(seq, self._patience(deliveries), now)
 
@@ -370,22 +372,41 @@ class Consumer:
         """A message was delivered as often as may be; it is pending no more."""
         if tell:
             self.events.gave_up(seq, deliveries)
+        self._sampled.pop(seq, None)
         self.state.give_up(seq, deliveries)
 
     def on_lost(self, seq: int) -> None:
         """A message that was to be delivered again is not there any more."""
         consumer_seq = self.state.pending.get(seq, 0)
         deliveries = self.state.deliveries(seq)
+        self._sampled.pop(seq, None)
         if self.state.ack([seq]):
             self.events.terminated(seq, consumer_seq, deliveries, LIMITS_REASON)
 
     # Acknowledgements.
 
+    @property
+    def _samples(self) -> bool:
+        """Whether some acknowledgements are told of; those that are for many messages never are."""
+        return self.config.ack_policy == "explicit" and self.config.sampling > 0
+
+    @property
+    def acks_plainly(self) -> bool:
+        """Whether of an acknowledgement nothing counts but which message it is about."""
+        return self.config.ack_policy == "explicit" and not self.config.sample_freq
+
+    def ack_one(self, seq: int, consumer_seq: int, deliveries: int) -> None:
+        """A message is done with; what it was delivered as is told with the sample."""
+        if self.config.ack_policy != "explicit":
+            self.ack_upto(consumer_seq, seq)
+            return
+        if self._samples:
+            self._sample(seq, consumer_seq, deliveries)
+        self.ack([seq])
+
     def ack(self, seqs: list[int]) -> None:
         """Messages are done with. What the stream may let go of goes with the record."""
         state, stream = self.state, self.stream
-        if self.config.sample_freq:
-            self._sample(seqs)
         late: list[int] = []
         if state.redelivered and stream.config.retention != "limits":
             late = [seq for seq in seqs if seq in state.redelivered and seq not in state.pending]
@@ -397,8 +418,6 @@ class Consumer:
         state = self.state
         if consumer_seq <= state.floor_seq or seq <= state.floor_stream:
             return
-        if self.config.sample_freq:
-            self._sample([seq])
         done = state.ack_upto(min(consumer_seq, state.delivered_seq), seq)
         self._after_acks(done, [])
 
@@ -417,18 +436,19 @@ class Consumer:
             self.pump()
 
     def _forget(self, seqs: list[int]) -> None:
+        if self._sampled:
+            for seq in seqs:
+                self._sampled.pop(seq, None)
         if len(self.redelivery):
             for seq in seqs:
                 self.redelivery.unqueue(seq)
         self.redelivery.trim()
 
-    def _sample(self, seqs: list[int]) -> None:
+    def _sample(self, seq: int, consumer_seq: int, deliveries: int) -> None:
         """Tell of some acknowledgements how long they took."""
-        share, state, now = self.config.sampling, self.state, self.home.clock.now_ns()
-        for seq in seqs:
-            delivered_ns = self._sampled.pop(seq, 0)
-            if seq in state.pending and share and (share >= 100 or self.home.chance.below(100) <= share):
-                self.events.acked(seq, state.pending[seq], state.deliveries(seq), now - delivered_ns)
+        if seq in self.state.pending and self.home.chance.below(100) < self.config.sampling:
+            now = self.home.clock.now_ns()
+            self.events.acked(seq, consumer_seq, deliveries, now - self._sampled.get(seq, now))
 
     def refuse(self, seq: int, consumer_seq: int, deliveries: int, delay_ns: int | None) -> None:
         """-NAK: deliver it again, now or after a while."""

@@ -117,11 +117,11 @@ def _create(request: ApiRequest, body: CreateRequest) -> dict[str, Any] | None:
         config.pause_until = known.config.pause_until
     stamp_level(config)
     stream.check_store()
-    consumer, new = add_consumer(stream, config, body.action, pedantic=body.pedantic)
+    consumer, _ = add_consumer(stream, config, body.action, pedantic=body.pedantic)
 
     def answer() -> None:
         request.answer(tell(consumer))
-        if new and consumer.pause.on:
+        if consumer.pause.on:
             consumer.events.paused()
         consumer.begin()
 
@@ -199,7 +199,8 @@ def pause(request: ApiRequest) -> dict[str, Any]:
     stamp_level(config)
     consumer.stream.check_store()
     change_consumer(consumer, config)
-    consumer.pump()
+    if not consumer.pause.on:
+        consumer.pump()
     rest = until - consumer.home.clock.wall_ns()
     page: dict[str, Any] = {"paused": rest > 0, "pause_until": render_date(until)}
     if rest > 0:

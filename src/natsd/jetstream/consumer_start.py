@@ -23,7 +23,7 @@ def first_place(stream: Stream, config: ConsumerConfig) -> tuple[int, int, list[
         return seq, seq, []
     if policy == "last_per_subject" and stream.config.max_msgs_per_subject != 1:
         skip = store.last_of_each(filters, visible)
-        return skip[0] if skip else max(last, 1), visible + 1, skip
+        return skip[0] if skip else max(last, first), visible + 1, skip
     if policy == "last":
         found = store.last_match(filters, visible)
         seq = found[0] if found is not None else first

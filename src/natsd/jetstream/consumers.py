@@ -75,7 +75,7 @@ class Consumers:
             self._home.sublist.on_changed = None
 
     def wake(self, consumer: Consumer) -> None:
-        """Somebody listens to a push consumer now: it goes on as soon as what happens now is done."""
+        """There may be something to deliver now: it goes on as soon as what happens now is done."""
         self._waking[consumer] = None
         if len(self._waking) == 1:
             self._home.timers.schedule(0, self._wake)

@@ -10,6 +10,7 @@ After a turn of so many messages the loop gets a chance to do other things.
 from __future__ import annotations
 
 from bisect import bisect_left
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from natsd.base.clock import MS_NS
@@ -18,6 +19,8 @@ from natsd.jetstream import headers
 from natsd.jetstream.push import RateLimit
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from natsd.base.clock import Timer
     from natsd.jetstream.consumer import Consumer
     from natsd.jetstream.pull import PullRequest
@@ -143,6 +146,15 @@ class Delivery:
             self._go_on(0)
         elif consumer.pull is not None and consumer.pull.requests:
             consumer.sweep(ended=not self.full)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Deliver nothing meanwhile."""
+        held, self._running = self._running, True
+        try:
+            yield
+        finally:
+            self._running = held
 
     def _go_on(self, delay_ns: int) -> None:
         if self._again is None or not self._again.active:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from natsd.base.whole import whole_of
+from natsd.jetstream.pull import BareRequest
 
 if TYPE_CHECKING:
     from natsd.base.clock import Timer
@@ -38,7 +39,7 @@ class Pins:
             return 400, "Bad Request - Not a Pinned Client Priority consumer"
         if not 0 <= asked.priority <= 9:
             return 400, "Bad Request - Priority must be between 0 and 9"
-        if policy == "none":
+        if policy == "none" or isinstance(asked, BareRequest):
             return None
         if not asked.group:
             return 400, "Bad Request - Priority Group missing"

@@ -26,7 +26,7 @@ MAX_INT64 = (1 << 63) - 1
 
 
 class NextRequest(Record):
-    """The body of CONSUMER.MSG.NEXT where it is JSON."""
+    """The body of CONSUMER.MSG.NEXT where it is JSON; of others the batch alone, which is `BareRequest`."""
 
     expires: int = 0
     batch: int = 0
@@ -38,6 +38,10 @@ class NextRequest(Record):
     min_ack_pending: int = 0
     id: str = ""
     priority: int = 0
+
+
+class BareRequest(NextRequest):
+    """One that could not name a priority group, and need not."""
 
 
 def parse_next(payload: bytes) -> NextRequest:
@@ -60,8 +64,8 @@ def parse_next(payload: bytes) -> NextRequest:
         return request
     digits = body[1:] if body[:1] in (b"+", b"-") else body
     if digits.isdigit() and len(digits) <= 18:
-        return NextRequest(batch=int(body))
-    return NextRequest(batch=1)
+        return BareRequest(batch=int(body))
+    return BareRequest(batch=1)
 
 
 def _parse_again(body: bytes) -> NextRequest:
