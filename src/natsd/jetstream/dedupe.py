@@ -39,8 +39,16 @@ class Dedupe:
         self._known[msg_id] = known = (wall_ns, msg_id, seq)
         self._order.append(known)
         self._bytes += len(msg_id)
-        while len(self._order) > MOST or self._bytes > MOST_BYTES:
-            self._drop_oldest()
+        self._drop_too_many()
+
+    def note_many(self, stored: list[tuple[int, bytes, int]]) -> None:
+        """The same of many, in their order: when, which id, which sequence."""
+        known = self._known
+        for one in stored:
+            known[one[1]] = one
+        self._order.extend(stored)
+        self._bytes += sum([len(one[1]) for one in stored])
+        self._drop_too_many()
 
     def forget(self, wall_ns: int) -> None:
         """Drop what is older than the window, a bounded number."""
@@ -61,6 +69,10 @@ class Dedupe:
         self._known.clear()
         self._order.clear()
         self._bytes = 0
+
+    def _drop_too_many(self) -> None:
+        while len(self._order) > MOST or self._bytes > MOST_BYTES:
+            self._drop_oldest()
 
     def _drop_oldest(self) -> None:
         oldest = self._order.popleft()

@@ -10,6 +10,7 @@ PREFIX = b"\r\nNats-"
 """What stands somewhere in every block that a stream has to look into."""
 
 MSG_ID = b"Nats-Msg-Id"
+MSG_ID_LINE = b"\r\n" + MSG_ID + b":"
 EXPECTED_STREAM = b"Nats-Expected-Stream"
 EXPECTED_LAST_SEQ = b"Nats-Expected-Last-Sequence"
 EXPECTED_LAST_SUBJECT_SEQ = b"Nats-Expected-Last-Subject-Sequence"
@@ -34,6 +35,16 @@ def value_of(block: bytes, name: bytes) -> bytes | None:
     start = at + len(name) + 3
     end = block.find(b"\r\n", start)
     return None if end < 0 else block[start:end].lstrip(b" ")
+
+
+def msg_id_of(block: bytes) -> bytes:
+    """The message id, empty for none: `value_of` for when there are very many to look at."""
+    at = block.find(MSG_ID_LINE)
+    if at < 0:
+        return b""
+    start = at + len(MSG_ID_LINE)
+    end = block.find(b"\r\n", start)
+    return b"" if end < 0 else block[start:end].lstrip(b" ")
 
 
 def ours(block: bytes) -> dict[bytes, bytes]:

@@ -78,7 +78,7 @@ class Publishing:
 
     def id_of(self, header: bytes | None) -> bytes:
         """The message id in a header, empty for none."""
-        return b"" if header is None else headers.value_of(header, headers.MSG_ID) or b""
+        return b"" if header is None else headers.msg_id_of(header)
 
     def take(self, batch: list[Message]) -> None:
         """Store the messages of one read, acknowledge those that ask for it."""

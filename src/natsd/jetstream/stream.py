@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-from natsd.jetstream import slices, sourcing
+from natsd.jetstream import headers, slices, sourcing
 from natsd.jetstream.dates import render_date
 from natsd.jetstream.dedupe import Dedupe
 from natsd.jetstream.direct import Direct
@@ -175,12 +175,14 @@ class Stream:
             self.last_msg_id = self.publishing.id_of(last[2])
         if window <= 0 or not store.headed:
             return
-        note, id_of = self.dedupe.note, self.publishing.id_of
         for messages in batches(store, store.seq_at(self.home.clock.wall_ns() - window)):
-            for seq, _, header, _, time_ns in messages:
-                msg_id = id_of(header)
-                if msg_id:
-                    note(msg_id, seq, time_ns)
+            self.dedupe.note_many(
+                [
+                    (time_ns, msg_id, seq)
+                    for seq, _, header, _, time_ns in messages
+                    if header is not None and (msg_id := headers.msg_id_of(header))
+                ]
+            )
 
     def _stop(self) -> None:
         self.closed = True
