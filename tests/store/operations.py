@@ -71,7 +71,10 @@ def perform(store: Store, given: tuple[Any, ...]) -> bool:
     elif what == "limits":
         stream.set_limits(limits_of(numbers))
     elif what == "lower":
-        stream.remove(stream.crowded(int(numbers[2] * 3) + 1, 0, 5)[0])
+        more = 1
+        while more:  # to the end: which subjects come first is not the same after opening again
+            found, more = stream.crowded(int(numbers[2] * 3) + 1, 0, 5)
+            stream.remove(found)
     elif what == "expire":
         stream.expire(now, 3 if numbers[0] < 0.5 else 4096)
     elif what in ("delta", "state"):
