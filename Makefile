@@ -82,7 +82,7 @@ crash: $(VENV)/.installed-test
 
 fuzz-asan: $(ASAN_VENV)/.installed
 	@libasan=$$($${CC:-cc} -print-file-name=libasan.so); \
-	for what in differential index; do \
+	for what in differential index blocks; do \
 	    LD_PRELOAD="$$libasan" PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
 	        $(ASAN_VENV)/bin/python -X faulthandler -m tests.fuzz.$$what --seconds $(SECONDS) || exit 1; \
 	done
