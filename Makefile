@@ -84,6 +84,7 @@ crash: $(VENV)/.installed-test
 fuzz-asan: $(ASAN_VENV)/.installed
 	@libasan=$$($${CC:-cc} -print-file-name=libasan.so); \
 	for what in "tests.fuzz.differential --seconds $(SECONDS)" "tests.fuzz.index --seconds $(SECONDS)" \
+	    "tests.fuzz.blocks --seconds $(SECONDS)" \
 	    "pytest --timeout=0 $(PYTEST_ARGS) tests/store"; do \
 	    LD_PRELOAD="$$libasan" PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
 	        $(ASAN_VENV)/bin/python -X faulthandler -m $$what || exit 1; \

@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import io
 import json
-import random
 import tarfile
 from hashlib import sha256
 from pathlib import Path
@@ -17,8 +16,6 @@ from typing import Any
 
 import pytest
 
-from natsd.jetstream import archive, tarball
-from natsd.jetstream.backup import BackupError, Reader
 from natsd.jetstream.dates import parse_date, render_date
 from natsd.jetstream.packing import pack
 from natsd.store import highway
@@ -285,28 +282,3 @@ def test_the_first_version_of_a_consumers_state_is_read() -> None:
     whole = files(META, SUM, ("msgs/1.blk", block), CONSUMER, ("obs/C/o.dat", state))
     bring_back(house, [pack(whole)], {"name": "R"})
     assert house.numbers("C", "R") == (5, 5, 3, 3, 1, 1, 0, 4)
-
-
-def read_all(reader: Reader, data: bytes, size: int) -> int:
-    parts = 0
-    for at in range(0, len(data), size):
-        reader.feed(data[at : at + size])
-        while reader.take() is not None:
-            parts += 1
-    return parts
-
-
-@pytest.mark.parametrize("name", MADE)
-def test_whatever_a_disk_or_a_peer_does_to_it_the_error_says_so(name: str) -> None:
-    whole = unpacked(load(name)[1])
-    chance = random.Random(name)
-    kind = archive.Reader if whole.startswith(archive.MAGIC) else tarball.Reader
-    assert read_all(kind(), whole, 50_000) > 1
-    for _ in range(60):
-        spoilt = bytearray(whole)
-        for _ in range(chance.randrange(1, 5)):
-            spoilt[chance.randrange(len(spoilt))] = chance.randrange(256)
-        try:
-            read_all(kind(), bytes(spoilt), 50_000)
-        except BackupError as error:
-            assert str(error)

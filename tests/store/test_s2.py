@@ -154,44 +154,6 @@ def test_a_turn_of_the_plain_form_is_bounded() -> None:
     assert turns > 6
 
 
-def plainly(block: bytes) -> bytes | None:
-    """What the plain form takes a block for, whatever its checksum; None where it is none."""
-    from natsd.store import _plain_s2 as plain
-
-    class Unchecked(plain.Unpacking):
-        def take(self) -> bytes | None:
-            while self._packed:
-                if self.run() is not None:
-                    break
-            return self._block
-
-    try:
-        return Unchecked(bytes(4) + block, True).take()
-    except ValueError:
-        return None
-
-
-@pytest.mark.skipif(len(FORMS) == 1, reason="one form is there")
-def test_both_forms_unpack_the_same_whatever_it_is() -> None:
-    native = import_module("natsd.store._native_s2")
-    chance = random.Random(5)
-    words = [chance.randbytes(chance.randrange(1, 30)) for _ in range(10)]
-    good = bytes(snappy.compress_raw(b"".join(chance.choice(words) for _ in range(200))))
-    assert plainly(good) is not None
-    for _ in range(3000):
-        spoilt = bytearray(good)
-        for _ in range(chance.randrange(1, 4)):
-            spoilt[chance.randrange(len(spoilt))] = chance.randrange(256)
-        block = bytes(spoilt[: chance.choice([len(spoilt), len(spoilt) // 2])])
-        expected = plainly(block)
-        if expected is not None:
-            assert unpack(native, block, expected) == expected
-            continue
-        with pytest.raises(ValueError, match="it|a literal|a copy") as error:
-            unpack(native, block)
-        assert "checksum" not in str(error.value)
-
-
 KEY = bytes(range(32))
 KNOWN = {
     0: "907a56de22c26e53",
