@@ -69,6 +69,10 @@ get = InnerGroup("get", table=GET_TABLE, help="Measure direct get.")
 kv = InnerGroup("kv", table=KV_TABLE, help="Measure a key-value bucket.")
 
 
+def _run(settings: Settings, label: str, crew: list[Client], values: dict[str, Any], prefix: str) -> None:
+    run_and_report(settings, label, crew, values["progress"], values["csv_file"], prefix, values["as_json"])
+
+
 def stream_flag(function: F) -> F:
     return click.option("--stream", default="benchstream", show_default=True, metavar="NAME", help="The stream.")(
         function
@@ -188,7 +192,7 @@ def _publish(settings: Settings, label: str, subject: str, values: dict[str, Any
             publisher = BatchPublisher if kind == "atomic" else WindowPublisher
             crew.append(publisher(message, share, batch, len(payload), settings.timeout_s, pace))
         offset += share
-    run_and_report(settings, label, crew, values["progress"], values["csv_file"], "P")
+    _run(settings, label, crew, values, "P")
 
 
 @click.command("sync", cls=Leaf, help="Publish and wait for each ack.")
@@ -270,7 +274,7 @@ def ordered(
             target = f"{js.prefix}.CONSUMER.MSG.NEXT.{stream}.{name}"
             timeout_s = max(settings.timeout_s, 60.0)
             crew.append(PullReader(target, msgs, batch, timeout_s, pace=Pace(values["sleep_ns"] / 1e9)))
-    run_and_report(settings, label, crew, values["progress"], values["csv_file"], "S")
+    _run(settings, label, crew, values, "S")
 
 
 def _read(settings: Settings, label: str, stream: str, by_fetch: bool, values: dict[str, Any]) -> None:
@@ -308,7 +312,7 @@ def _read(settings: Settings, label: str, stream: str, by_fetch: bool, values: d
                 pace=Pace(values["sleep_ns"] / 1e9),
             )
         )
-    run_and_report(settings, label, crew, values["progress"], values["csv_file"], "S")
+    _run(settings, label, crew, values, "S")
 
 
 @click.command("consume", cls=Leaf, help="Clients share a durable consumer and ask for more before they run dry.")
@@ -344,7 +348,7 @@ def get_sync(settings: Settings, /, stream: str, **values: Any) -> None:
         pace = Pace(values["sleep_ns"] / 1e9)
         crew.append(Asker("Getting", asked, share, 0, settings.timeout_s, pace))
         offset += share
-    run_and_report(settings, label, crew, values["progress"], values["csv_file"], "S")
+    _run(settings, label, crew, values, "S")
 
 
 def _by_sequence(target: bytes, first: int) -> Ask:
@@ -370,7 +374,7 @@ def get_batch(settings: Settings, /, stream: str, batch: int, pattern: str, **va
         console.log(f"[{number}] Starting {label}, getting {comma(values['msgs'])} messages")
         pace = Pace(values["sleep_ns"] / 1e9)
         crew.append(BatchGetter(target, pattern, values["msgs"], batch, settings.timeout_s, pace))
-    run_and_report(settings, label, crew, values["progress"], values["csv_file"], "S")
+    _run(settings, label, crew, values, "S")
 
 
 def _bucket_flags(function: F) -> F:
@@ -429,7 +433,7 @@ def kv_put(settings: Settings, /, bucket: str, **values: Any) -> None:
         pace = Pace(values["sleep_ns"] / 1e9, values["throughput"] / clients)
         crew.append(Asker("Putting", asked, share, size or 1, settings.timeout_s, pace))
         offset += share
-    run_and_report(settings, label, crew, values["progress"], values["csv_file"], "P")
+    _run(settings, label, crew, values, "P")
 
 
 @click.command("get", cls=Leaf, help="Get values, one after the other per client.")
@@ -448,4 +452,4 @@ def kv_get(settings: Settings, /, bucket: str, **values: Any) -> None:
         asked = _keys(prefix, values["randomize"], offset)
         crew.append(Asker("Getting", asked, share, 0, settings.timeout_s, Pace(values["sleep_ns"] / 1e9)))
         offset += share
-    run_and_report(settings, label, crew, values["progress"], values["csv_file"], "S")
+    _run(settings, label, crew, values, "S")

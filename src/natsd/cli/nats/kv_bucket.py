@@ -136,15 +136,18 @@ def info(settings: Settings, bucket: str | None, as_json: bool) -> None:
 @click.command("compact", cls=Leaf, help="Remove what is left of deleted keys; markers of the last 30 minutes stay.")
 @bucket_argument
 @force_flag
+@json_flag
 @click.pass_obj
-def compact(settings: Settings, bucket: str, force: bool) -> None:
+def compact(settings: Settings, bucket: str, force: bool, as_json: bool) -> None:
     with jetstream(settings) as js:
         found = Bucket(js, bucket)
         question = f"Purge all historic values and audit trails for deleted keys in bucket {bucket}?"
-        if not force and not confirm(question):
-            console.out_text("Skipping delete\n")
-            return
-        found.compact(MARKER_AGE_NS, time.time_ns())
+        agreed = force or confirm(question)
+        count = found.compact(MARKER_AGE_NS, time.time_ns()) if agreed else 0
+    if as_json:
+        console.out_json({"bucket": bucket, "keys": count})
+    elif not agreed:
+        console.out_text("Skipping delete\n")
 
 
 def _show(bucket: Bucket, as_json: bool) -> None:

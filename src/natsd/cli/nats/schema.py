@@ -71,6 +71,7 @@ def search(pattern: str, as_json: bool) -> None:
 
 @click.command("info", cls=Offline, help="Show a schema.")
 @click.argument("schema")
+@click.option("-j", "--json", is_flag=True, expose_value=False, help="It is JSON in any case.")
 def info(schema: str) -> None:
     import msgspec
 
