@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from natsd.cli import console
-from natsd.cli.nats.app import DURATION, SIZE, InnerGroup, Leaf, Table
+from natsd.cli.nats.app import DURATION, SIZE, InnerGroup, Leaf, StreamName, Table
 from natsd.cli.nats.bench_clients import Pace
 from natsd.cli.nats.bench_core import (
     banner,
@@ -25,7 +25,7 @@ from natsd.cli.nats.bench_core import (
 from natsd.cli.nats.bench_js_clients import Asker, BatchGetter, BatchPublisher, PullReader, WindowPublisher
 from natsd.cli.nats.limits import split_words
 from natsd.cli.nats.settings import Settings
-from natsd.cli.nats.targets import KV_PREFIX, jetstream
+from natsd.cli.nats.targets import KV_PREFIX, BucketName, ConsumerName, jetstream
 from natsd.cli.values import comma, ibytes, short_duration
 from natsd.client.headers import render_headers
 from natsd.client.jetstream import CONSUMER_NOT_FOUND, STREAM_NOT_FOUND, ApiError
@@ -74,9 +74,8 @@ def _run(settings: Settings, label: str, crew: list[Client], values: dict[str, A
 
 
 def stream_flag(function: F) -> F:
-    return click.option("--stream", default="benchstream", show_default=True, metavar="NAME", help="The stream.")(
-        function
-    )
+    kind = StreamName()
+    return click.option("--stream", type=kind, default="benchstream", show_default=True, help="The stream.")(function)
 
 
 def _publish_flags(function: F) -> F:
@@ -237,7 +236,9 @@ def _read_flags(function: F) -> F:
 def _consumer_flags(function: F) -> F:
     for option in reversed(
         (
-            click.option("--consumer", default="nats-bench", show_default=True, metavar="NAME", help="The consumer."),
+            click.option(
+                "--consumer", type=ConsumerName(), default="nats-bench", show_default=True, help="The consumer."
+            ),
             click.option(
                 "--acks", type=click.Choice(["explicit", "none", "all"]), default="explicit", help="What is acked."
             ),
@@ -381,7 +382,9 @@ def _bucket_flags(function: F) -> F:
     for option in (
         click.option("--randomize", type=click.IntRange(min=0), default=0, help="Keys at random below this."),
         click.option("--sleep", "sleep_ns", type=DURATION, default=0, help="Pause after each."),
-        click.option("--bucket", default="benchbucket", show_default=True, metavar="NAME", help="The bucket."),
+        click.option(
+            "--bucket", type=BucketName(KV_PREFIX), default="benchbucket", show_default=True, help="The bucket."
+        ),
     ):
         function = option(function)
     return common(function)

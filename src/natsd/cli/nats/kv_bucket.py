@@ -51,7 +51,7 @@ _flags = bucket_flags(
     click.option("--republish-source", metavar="SUBJECT", default="", help="Publish these again once stored."),
     click.option("--republish-destination", metavar="SUBJECT", help="Under this subject."),
     click.option("--republish-headers", is_flag=True, help="Only their headers."),
-    click.option("--source", "sources", metavar="BUCKET", multiple=True, help="Take in other buckets."),
+    click.option("--source", "sources", type=BucketName(KV_PREFIX), multiple=True, help="Take in other buckets."),
 )
 
 
@@ -79,7 +79,7 @@ def _source(name: str, bucket: str) -> Answer:
 @click.argument("bucket")
 @_flags
 @storage_flag
-@click.option("--mirror", metavar="BUCKET", help="It is a copy of this bucket.")
+@click.option("--mirror", type=BucketName(KV_PREFIX), help="It is a copy of this bucket.")
 @click.option("--mirror-domain", metavar="DOMAIN", help="The domain that bucket is in.")
 @json_flag
 @click.pass_obj

@@ -11,6 +11,7 @@ import click
 from natsd.cli import console
 from natsd.cli.nats.app import DURATION, Leaf, StreamName
 from natsd.cli.nats.settings import Settings
+from natsd.cli.nats.targets import ConsumerName
 from natsd.cli.stop import take_interrupts
 
 if TYPE_CHECKING:
@@ -52,7 +53,9 @@ Examples:
 @click.option("--translate", metavar="COMMAND", default="", help="Show what a command makes of payloads.")
 @click.option("--ack/--no-ack", default=False, help="Acknowledge messages that a consumer delivered.")
 @click.option("--stream", type=StreamName(), default="", metavar="STREAM", help="Read this stream.")
-@click.option("--durable", metavar="NAME", default="", help="Read with this consumer of the stream.")
+@click.option(
+    "--durable", type=ConsumerName(), metavar="NAME", default="", help="Read with this consumer of the stream."
+)
 @click.option("--all", "everything", is_flag=True, help="All messages of the stream, then new ones.")
 @click.option("--new", is_flag=True, help="Only new messages of the stream.")
 @click.option("--last", is_flag=True, help="The last message of the stream, then new ones.")
