@@ -135,7 +135,10 @@ def work_queue_case(count: int) -> Case:
                     connection.sendall(pull)
                     wanted = taken + 500
                     while taken < wanted:
-                        rest += connection.recv(1 << 18)
+                        data = connection.recv(1 << 18)
+                        if not data:
+                            raise ConnectionError("the server hung up")
+                        rest += data
                         acks = []
                         lines = rest.split(b"\r\n")
                         at = 0

@@ -16,7 +16,7 @@ from natsd.kernel._native_load import request
 from bench.jetstream import Api, frames_of, go_always, inbox_connection, ours_seldom, subjects_of
 from bench.load import Act, Crew, Prepare, Sample, Settings
 from bench.question import Case, Row, main, sizes_of
-from bench.servers import Kind, Server
+from bench.servers import Kind, Server, machine_busy_seconds
 
 SIZES = (16, 128, 1024, 16384)
 
@@ -99,11 +99,12 @@ def publish(server: Server, clients: Sequence[list[bytes]], size: int, window: i
             for at, subjects in enumerate(clients)
         ]
         for seconds in (settings.warm_s, settings.seconds):
-            cpu_s = server.cpu_seconds()
+            cpu_s, machine_s = server.cpu_seconds(), machine_busy_seconds()
             for member in members:
                 crew.order(member, seconds)
             answers = [crew.answer(member) for member in members]
-            cpu_s = server.cpu_seconds() - cpu_s
+            cpu_s, machine_s = server.cpu_seconds() - cpu_s, machine_busy_seconds() - machine_s
+    generator_s = sum(each for _, each in answers)
     messages = sum(sent for (sent, _, _), _ in answers)
     elapsed_s = (max(last for (_, _, last), _ in answers) - min(first for (_, first, _), _ in answers)) / 1e9
     return Sample(
@@ -111,8 +112,8 @@ def publish(server: Server, clients: Sequence[list[bytes]], size: int, window: i
         messages=messages,
         server_ns_per_message=cpu_s / messages * 1e9,
         server_cores=cpu_s / elapsed_s,
-        generator_cores=sum(each for _, each in answers) / elapsed_s,
-        others_cores=0.0,
+        generator_cores=generator_s / elapsed_s,
+        others_cores=max(0.0, machine_s - cpu_s - generator_s) / elapsed_s,
     )
 
 

@@ -142,6 +142,7 @@ def about() -> str:
 
         loop = f"uvloop {getattr(uvloop, '__version__', '')}"
     except ImportError:
+        # Not every platform has it; asyncio's own loop runs then.
         pass
     python = ".".join(map(str, sys.version_info[:3]))
     return f"v{VERSION}, {kernel_form()} kernel, {loop}, {sys.implementation.name} {python} on {sys.platform}"

@@ -195,6 +195,7 @@ class Link:
             while (data := transport.read_now()) is not None:
                 self._take(data)
         except (OSError, EOFError, ClientError):
+            # It is broken, which is known; what could be read has been.
             pass
 
     def _secure(self, transport: Transport, server: ServerUrl, deadline: float) -> Transport:
@@ -478,6 +479,7 @@ class Link:
                 if self._out:
                     transport.write(b"".join(self._out), _ignore, CLOSING_STALL_S)
             except (OSError, EOFError):
+                # Who has to know that everything arrived flushes before.
                 pass
             transport.close()
         self._out = []

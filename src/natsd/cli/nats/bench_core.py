@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import click
 
 from natsd.cli import console
-from natsd.cli.nats.app import DURATION, SIZE, Leaf, split_header
+from natsd.cli.nats.app import DURATION, SIZE, Leaf, json_flag, split_header
 from natsd.cli.nats.bench_clients import Frames, Pace, Publisher, Requester, Server, Subscriber
 from natsd.cli.nats.bench_crew import run_crew
-from natsd.cli.nats.bench_results import Sample, csv, report
+from natsd.cli.nats.bench_results import Sample, csv, document_of, report
 from natsd.cli.nats.settings import Settings
 from natsd.cli.stop import take_interrupts
 from natsd.cli.values import comma, ibytes, short_duration
@@ -39,6 +39,7 @@ def common(function: F) -> F:
             click.option("--size", type=SIZE, default=128, metavar="SIZE", help="Payload of a message (128B)."),
             click.option("--csv", "csv_file", metavar="FILE", default="", help="Write the results of each client."),
             click.option("--progress/--no-progress", default=True, help="Draw progress bars (default)."),
+            json_flag,
         )
     ):
         function = option(function)
@@ -87,6 +88,7 @@ def publish(
     size: int,
     csv_file: str,
     progress: bool,
+    as_json: bool,
     sleep_ns: int,
     throughput: int,
     duration_ns: int,
@@ -124,7 +126,7 @@ def publish(
         )
         crew.append(Publisher(frames, count, len(payload), Pace(sleep_ns / 1e9, throughput / clients)))
         offset += count
-    run_and_report(settings, label, crew, progress, csv_file, "P")
+    run_and_report(settings, label, crew, progress, csv_file, "P", as_json)
 
 
 @click.command("sub", cls=Leaf, help="Receive messages and count them.")
@@ -140,6 +142,7 @@ def subscribe(
     size: int,
     csv_file: str,
     progress: bool,
+    as_json: bool,
     multisubject: bool,
 ) -> None:
     label = "Core NATS subscriber"
@@ -149,7 +152,7 @@ def subscribe(
     for number in range(1, clients + 1):
         console.log(f"[{number}] Starting {label}, expecting {comma(msgs)} messages")
         crew.append(Subscriber(name, msgs, size, Pace()))
-    run_and_report(settings, label, crew, progress, csv_file, "S")
+    run_and_report(settings, label, crew, progress, csv_file, "S", as_json)
 
 
 @click.command("request", cls=Leaf, help="Send requests, one after the other per client.")
@@ -165,6 +168,7 @@ def request(
     size: int,
     csv_file: str,
     progress: bool,
+    as_json: bool,
     sleep_ns: int,
     throughput: int,
     duration_ns: int,
@@ -188,7 +192,7 @@ def request(
         console.log(f"[{number}] Starting {label}, requesting {comma(count)} messages")
         pace = Pace(sleep_ns / 1e9, throughput / clients)
         crew.append(Requester(subject, payload, header, count, settings.timeout_s, pace))
-    run_and_report(settings, label, crew, progress, csv_file, "P")
+    run_and_report(settings, label, crew, progress, csv_file, "P", as_json)
 
 
 @click.command("serve", cls=Leaf, help="Answer requests until interrupted.")
@@ -204,6 +208,7 @@ def serve(
     size: int,
     csv_file: str,
     progress: bool,
+    as_json: bool,
     sleep_ns: int,
 ) -> None:
     label = "Core NATS service server"
@@ -246,20 +251,25 @@ def show(text: str) -> None:
     console.out_text(f"\n{text}\n")
 
 
-def save_csv(name: str, samples: Sequence[tuple[str, Sample]]) -> None:
+def save_csv(name: str, samples: Sequence[tuple[str, Sample]], quiet: bool = False) -> None:
     with open(name, "w", encoding="utf-8") as file:
         file.write(csv(new_nuid(os.urandom), samples))
-    console.out_text(f"Saved metric data in csv file {name}\n")
+    if not quiet:
+        console.out_text(f"Saved metric data in csv file {name}\n")
 
 
 def run_and_report(
-    settings: Settings, label: str, crew: Sequence[Client], progress: bool, csv_file: str, prefix: str
+    settings: Settings, label: str, crew: Sequence[Client], progress: bool, csv_file: str, prefix: str, as_json: bool
 ) -> None:
     catch_term()
-    samples = run_crew(settings, [crew], progress)[0]
-    show(report(label, samples))
+    samples = run_crew(settings, [crew], progress and not as_json)[0]
+    if as_json:
+        console.out_json(document_of(label, samples))
+    else:
+        show(report(label, samples))
     if csv_file:
-        save_csv(csv_file, [(f"{prefix}{number}", sample) for number, sample in enumerate(samples)])
+        named = [(f"{prefix}{number}", sample) for number, sample in enumerate(samples)]
+        save_csv(csv_file, named, quiet=as_json)
 
 
 def plan_of(clients: int, msgs: int, size: int, throughput: int = 0, duration_ns: int = 0) -> dict[str, str]:

@@ -54,6 +54,7 @@ class Crew:
             try:
                 os.kill(worker.pid, signal.SIGTERM)
             except ProcessLookupError:
+                # It has ended already.
                 pass
         for worker in self._workers:
             os.close(worker.fd)

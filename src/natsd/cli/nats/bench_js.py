@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from natsd.cli import console
-from natsd.cli.nats.app import DURATION, SIZE, InnerGroup, Leaf, Table
+from natsd.cli.nats.app import DURATION, SIZE, InnerGroup, Leaf, StreamName, Table
 from natsd.cli.nats.bench_clients import Pace
 from natsd.cli.nats.bench_core import (
     banner,
@@ -25,7 +25,7 @@ from natsd.cli.nats.bench_core import (
 from natsd.cli.nats.bench_js_clients import Asker, BatchGetter, BatchPublisher, PullReader, WindowPublisher
 from natsd.cli.nats.limits import split_words
 from natsd.cli.nats.settings import Settings
-from natsd.cli.nats.targets import KV_PREFIX, jetstream
+from natsd.cli.nats.targets import KV_PREFIX, BucketName, ConsumerName, jetstream
 from natsd.cli.values import comma, ibytes, short_duration
 from natsd.client.headers import render_headers
 from natsd.client.jetstream import CONSUMER_NOT_FOUND, STREAM_NOT_FOUND, ApiError
@@ -69,10 +69,13 @@ get = InnerGroup("get", table=GET_TABLE, help="Measure direct get.")
 kv = InnerGroup("kv", table=KV_TABLE, help="Measure a key-value bucket.")
 
 
+def _run(settings: Settings, label: str, crew: list[Client], values: dict[str, Any], prefix: str) -> None:
+    run_and_report(settings, label, crew, values["progress"], values["csv_file"], prefix, values["as_json"])
+
+
 def stream_flag(function: F) -> F:
-    return click.option("--stream", default="benchstream", show_default=True, metavar="NAME", help="The stream.")(
-        function
-    )
+    kind = StreamName()
+    return click.option("--stream", type=kind, default="benchstream", show_default=True, help="The stream.")(function)
 
 
 def _publish_flags(function: F) -> F:
@@ -188,7 +191,7 @@ def _publish(settings: Settings, label: str, subject: str, values: dict[str, Any
             publisher = BatchPublisher if kind == "atomic" else WindowPublisher
             crew.append(publisher(message, share, batch, len(payload), settings.timeout_s, pace))
         offset += share
-    run_and_report(settings, label, crew, values["progress"], values["csv_file"], "P")
+    _run(settings, label, crew, values, "P")
 
 
 @click.command("sync", cls=Leaf, help="Publish and wait for each ack.")
@@ -233,7 +236,9 @@ def _read_flags(function: F) -> F:
 def _consumer_flags(function: F) -> F:
     for option in reversed(
         (
-            click.option("--consumer", default="nats-bench", show_default=True, metavar="NAME", help="The consumer."),
+            click.option(
+                "--consumer", type=ConsumerName(), default="nats-bench", show_default=True, help="The consumer."
+            ),
             click.option(
                 "--acks", type=click.Choice(["explicit", "none", "all"]), default="explicit", help="What is acked."
             ),
@@ -270,7 +275,7 @@ def ordered(
             target = f"{js.prefix}.CONSUMER.MSG.NEXT.{stream}.{name}"
             timeout_s = max(settings.timeout_s, 60.0)
             crew.append(PullReader(target, msgs, batch, timeout_s, pace=Pace(values["sleep_ns"] / 1e9)))
-    run_and_report(settings, label, crew, values["progress"], values["csv_file"], "S")
+    _run(settings, label, crew, values, "S")
 
 
 def _read(settings: Settings, label: str, stream: str, by_fetch: bool, values: dict[str, Any]) -> None:
@@ -308,7 +313,7 @@ def _read(settings: Settings, label: str, stream: str, by_fetch: bool, values: d
                 pace=Pace(values["sleep_ns"] / 1e9),
             )
         )
-    run_and_report(settings, label, crew, values["progress"], values["csv_file"], "S")
+    _run(settings, label, crew, values, "S")
 
 
 @click.command("consume", cls=Leaf, help="Clients share a durable consumer and ask for more before they run dry.")
@@ -344,7 +349,7 @@ def get_sync(settings: Settings, /, stream: str, **values: Any) -> None:
         pace = Pace(values["sleep_ns"] / 1e9)
         crew.append(Asker("Getting", asked, share, 0, settings.timeout_s, pace))
         offset += share
-    run_and_report(settings, label, crew, values["progress"], values["csv_file"], "S")
+    _run(settings, label, crew, values, "S")
 
 
 def _by_sequence(target: bytes, first: int) -> Ask:
@@ -370,14 +375,16 @@ def get_batch(settings: Settings, /, stream: str, batch: int, pattern: str, **va
         console.log(f"[{number}] Starting {label}, getting {comma(values['msgs'])} messages")
         pace = Pace(values["sleep_ns"] / 1e9)
         crew.append(BatchGetter(target, pattern, values["msgs"], batch, settings.timeout_s, pace))
-    run_and_report(settings, label, crew, values["progress"], values["csv_file"], "S")
+    _run(settings, label, crew, values, "S")
 
 
 def _bucket_flags(function: F) -> F:
     for option in (
         click.option("--randomize", type=click.IntRange(min=0), default=0, help="Keys at random below this."),
         click.option("--sleep", "sleep_ns", type=DURATION, default=0, help="Pause after each."),
-        click.option("--bucket", default="benchbucket", show_default=True, metavar="NAME", help="The bucket."),
+        click.option(
+            "--bucket", type=BucketName(KV_PREFIX), default="benchbucket", show_default=True, help="The bucket."
+        ),
     ):
         function = option(function)
     return common(function)
@@ -429,7 +436,7 @@ def kv_put(settings: Settings, /, bucket: str, **values: Any) -> None:
         pace = Pace(values["sleep_ns"] / 1e9, values["throughput"] / clients)
         crew.append(Asker("Putting", asked, share, size or 1, settings.timeout_s, pace))
         offset += share
-    run_and_report(settings, label, crew, values["progress"], values["csv_file"], "P")
+    _run(settings, label, crew, values, "P")
 
 
 @click.command("get", cls=Leaf, help="Get values, one after the other per client.")
@@ -448,4 +455,4 @@ def kv_get(settings: Settings, /, bucket: str, **values: Any) -> None:
         asked = _keys(prefix, values["randomize"], offset)
         crew.append(Asker("Getting", asked, share, 0, settings.timeout_s, Pace(values["sleep_ns"] / 1e9)))
         offset += share
-    run_and_report(settings, label, crew, values["progress"], values["csv_file"], "S")
+    _run(settings, label, crew, values, "S")

@@ -8,6 +8,7 @@ from natsd.cli.values import comma, comma_fraction, ibytes, old_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from typing import Any
 
 PERCENTILES = (50.0, 90.0, 99.0, 99.9)
 
@@ -112,6 +113,27 @@ def report(label: str, samples: Sequence[Sample]) -> str:
             f"stddev {_us(_deviation(total.latencies))} | {text}"
         )
     return "\n".join(lines) + "\n"
+
+
+def document_of(label: str, samples: Sequence[Sample]) -> dict[str, Any]:
+    """The result as JSON: all clients together, then each of them."""
+    clients = [_figures(sample) for sample in samples]
+    return {"benchmark": label, **(_figures(join(samples)) if samples else {}), "clients": clients}
+
+
+def _figures(sample: Sample) -> dict[str, Any]:
+    figures: dict[str, Any] = {
+        "msgs": sample.messages,
+        "bytes": sample.bytes,
+        "duration": sample.end_ns - sample.start_ns,
+        "msgs_per_second": sample.rate,
+        "bytes_per_second": int(sample.throughput),
+    }
+    if sample.latencies:
+        names = ("min", "avg", "max", "p50", "p90", "p99", "p99.9")
+        latencies = zip(names, _latency_values(sample.latencies), strict=True)
+        figures["latency"] = {name: int(value) for name, value in latencies}
+    return figures
 
 
 def old_report(publishers: Sequence[Sample], subscribers: Sequence[Sample]) -> str:

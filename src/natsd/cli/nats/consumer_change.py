@@ -22,15 +22,19 @@ from natsd.client.jetstream import check_name
 @click.command("rm", cls=StreamLeaf, help="Remove a consumer.")
 @consumer_arguments
 @force_flag
+@json_flag
 @click.pass_obj
-def remove(settings: Settings, stream: str | None, consumer: str | None, force: bool) -> None:
+def remove(settings: Settings, stream: str | None, consumer: str | None, force: bool, as_json: bool) -> None:
     if force and not (stream and consumer):
         raise click.UsageError("--force needs the names of a stream and a consumer")
     with jetstream(settings) as js:
         target = choose_stream(js, stream)
         name = choose_consumer(js, target, consumer)
-        if force or confirm(f"Really delete Consumer {target} > {name}"):
+        agreed = force or confirm(f"Really delete Consumer {target} > {name}")
+        if agreed:
             js.delete_consumer(target, name)
+    if as_json:
+        console.out_json({"stream": target, "consumer": name, "deleted": agreed})
 
 
 @click.command(
@@ -110,8 +114,11 @@ def reset(
 @consumer_arguments
 @click.argument("group", required=False)
 @force_flag
+@json_flag
 @click.pass_obj
-def unpin(settings: Settings, stream: str | None, consumer: str | None, group: str | None, force: bool) -> None:
+def unpin(
+    settings: Settings, stream: str | None, consumer: str | None, group: str | None, force: bool, as_json: bool
+) -> None:
     with jetstream(settings) as js:
         target = choose_stream(js, stream)
         name = choose_consumer(js, target, consumer)
@@ -130,4 +137,7 @@ def unpin(settings: Settings, stream: str | None, consumer: str | None, group: s
             return
         js.call(f"CONSUMER.UNPIN.{target}.{name}", {"group": group})
     client = pinned.get(group, "")
+    if as_json:
+        console.out_json({"stream": target, "consumer": name, "group": group, "client": client})
+        return
     console.out_text(f"Unpinned client {client} from Priority Group {target} > {name} > {group}\n")

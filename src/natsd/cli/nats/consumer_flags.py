@@ -9,7 +9,7 @@ import click
 
 from natsd.cli.nats.app import DURATION, SIZE
 from natsd.cli.nats.limits import parse_metadata, split_words
-from natsd.cli.times import render_time
+from natsd.cli.times import parse_time_ns, render_time
 from natsd.cli.values import MINUTE, parse_duration
 
 if TYPE_CHECKING:
@@ -179,15 +179,7 @@ def backoff(mode: str, steps: int, shortest_ns: int, longest_ns: int) -> list[in
 
 def until(text: str) -> int:
     """Nanoseconds since 1970 of a UTC time or of a duration from now. Raises a usage error."""
-    import calendar
-
-    try:
-        return calendar.timegm(time.strptime(text.strip(), "%Y-%m-%d %H:%M:%S")) * 1_000_000_000
-    except ValueError:
-        pass
-    from natsd.cli.times import parse_time_ns
-
-    at = parse_time_ns(text.strip()) if "T" in text else None
+    at = parse_time_ns(text.strip())
     if at is not None:
         return at
     try:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import time
+from base64 import b64encode
 from typing import TYPE_CHECKING
 
 import click
 
 from natsd.cli import console
 from natsd.cli.exit_codes import CommandFailed
-from natsd.cli.nats.app import DURATION, StreamName
+from natsd.cli.nats.app import DURATION, StreamName, json_flag
 from natsd.cli.nats.settings import Settings
 from natsd.cli.nats.targets import (
     ConsumerName,
@@ -20,6 +22,7 @@ from natsd.cli.nats.targets import (
     jetstream,
 )
 from natsd.cli.stop import take_interrupts
+from natsd.cli.times import render_time
 from natsd.cli.values import comma, short_duration
 from natsd.client.errors import NoResponders, Timeout
 from natsd.client.jetstream import ACK, NAK, TERM, meta_of, status_of
@@ -43,6 +46,7 @@ _DONE = {ACK: "Acknowledged message", NAK: "Negative Acknowledged message", TERM
 @click.option("-r", "--raw", is_flag=True, help="Print payloads only.")
 @click.option("--wait", "wait_ns", type=DURATION, default=0, metavar="DURATION", help="Random pause before the ack.")
 @click.option("--count", type=click.IntRange(min=1), default=1, help="So many messages.")
+@json_flag
 @click.pass_obj
 def fetch(
     settings: Settings,
@@ -54,6 +58,7 @@ def fetch(
     raw: bool,
     wait_ns: int,
     count: int,
+    as_json: bool,
 ) -> None:
     if (nak and term) or (ack and (nak or term)):
         raise click.UsageError("--ack, --nak and --term exclude each other")
@@ -63,14 +68,14 @@ def fetch(
         puller = Puller(js, stream, consumer, 1, settings.timeout_s)
         for _ in range(count):
             message = _next(puller, settings.timeout_s)
-            show_delivery(message, raw)
+            show_delivery(message, raw, as_json)
             console.flush()
             if answer is not None and message.reply_bytes:
                 pause_s = _random_pause(wait_ns)
                 js.connection.pause(pause_s)
                 js.connection.respond(message, answer)
                 js.connection.flush()
-                if not raw:
+                if not raw and not as_json:
                     delay = f" after {short_duration(int(pause_s * 1e9))} delay" if pause_s else ""
                     console.out_text(f"\n{_DONE[answer]}{delay}\n\n")
 
@@ -99,8 +104,11 @@ def _random_pause(longest_ns: int) -> float:
     return int.from_bytes(os.urandom(8), "little") / (1 << 64) * longest_ns / 1e9
 
 
-def show_delivery(message: Message, raw: bool) -> None:
+def show_delivery(message: Message, raw: bool, as_json: bool) -> None:
     """A message of a consumer: where it stands, headers, payload."""
+    if as_json:
+        console.out_text(json.dumps(_document_of(message), ensure_ascii=False) + "\n")
+        return
     if raw:
         console.out(message.payload + b"\n")
         return
@@ -120,15 +128,43 @@ def show_delivery(message: Message, raw: bool) -> None:
     console.out(b"\n" + message.payload + b"\n")
 
 
+def _document_of(message: Message) -> dict[str, Any]:
+    """A message as JSON in a line, with its payload as base64 like in the API."""
+    document: dict[str, Any] = {"subject": message.subject}
+    meta = meta_of(message)
+    if meta is not None:
+        document |= {
+            "stream": meta.stream,
+            "consumer": meta.consumer,
+            "seq": meta.stream_seq,
+            "consumer_seq": meta.consumer_seq,
+            "delivered": meta.delivered,
+            "pending": meta.pending,
+            "time": render_time(meta.time_ns),
+        }
+    if message.header:
+        document["hdrs"] = b64encode(message.header).decode()
+    document["data"] = b64encode(message.payload).decode()
+    return document
+
+
 @click.command("sub", cls=StreamLeaf, help="Show messages of a push consumer as they come, or the next of a pull one.")
 @consumer_arguments
 @click.option("--ack/--no-ack", default=True, help="Acknowledge them (default).")
 @click.option("-r", "--raw", is_flag=True, help="Print payloads only.")
 @click.option("--deliver-group", default="", metavar="GROUP", help="Queue group, where it is not that of the consumer.")
 @click.option("--count", type=click.IntRange(min=0), default=0, help="Stop after so many messages.")
+@json_flag
 @click.pass_obj
 def listen(
-    settings: Settings, stream: str | None, consumer: str | None, ack: bool, raw: bool, deliver_group: str, count: int
+    settings: Settings,
+    stream: str | None,
+    consumer: str | None,
+    ack: bool,
+    raw: bool,
+    deliver_group: str,
+    count: int,
+    as_json: bool,
 ) -> None:
     take_interrupts()
     with jetstream(settings) as js:
@@ -138,14 +174,14 @@ def listen(
         if config.get("ack_policy", "none") == "none":
             ack = False
         if not config.get("deliver_subject"):
-            _pull(js, target, name, ack, raw, count or 1)
+            _pull(js, target, name, ack, raw, as_json, count or 1)
             return
         connection = js.connection
         subscription = connection.subscribe(
             config["deliver_subject"], deliver_group or config.get("deliver_group") or ""
         )
         connection.flush()
-        if not raw:
+        if not raw and not as_json:
             console.log(f"Subscribing to topic {subscription.subject} auto acknowledgment: {str(ack).lower()}")
         seen = 0
         while not count or seen < count:
@@ -153,18 +189,18 @@ def listen(
             message = subscription.next()
             if message is None or _is_control(js, message):
                 continue
-            show_delivery(message, raw)
+            show_delivery(message, raw, as_json)
             if ack and message.reply_bytes:
                 connection.respond(message, ACK)
             seen += 1
         connection.flush()
 
 
-def _pull(js: JetStream, stream: str, consumer: str, ack: bool, raw: bool, count: int) -> None:
+def _pull(js: JetStream, stream: str, consumer: str, ack: bool, raw: bool, as_json: bool, count: int) -> None:
     puller = Puller(js, stream, consumer, 1, js.timeout_s)
     for _ in range(count):
         message = _next(puller, js.timeout_s)
-        show_delivery(message, raw)
+        show_delivery(message, raw, as_json)
         if ack and message.reply_bytes:
             js.connection.respond(message, ACK)
             js.connection.flush()

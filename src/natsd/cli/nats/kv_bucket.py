@@ -51,7 +51,7 @@ _flags = bucket_flags(
     click.option("--republish-source", metavar="SUBJECT", default="", help="Publish these again once stored."),
     click.option("--republish-destination", metavar="SUBJECT", help="Under this subject."),
     click.option("--republish-headers", is_flag=True, help="Only their headers."),
-    click.option("--source", "sources", metavar="BUCKET", multiple=True, help="Take in other buckets."),
+    click.option("--source", "sources", type=BucketName(KV_PREFIX), multiple=True, help="Take in other buckets."),
 )
 
 
@@ -79,7 +79,7 @@ def _source(name: str, bucket: str) -> Answer:
 @click.argument("bucket")
 @_flags
 @storage_flag
-@click.option("--mirror", metavar="BUCKET", help="It is a copy of this bucket.")
+@click.option("--mirror", type=BucketName(KV_PREFIX), help="It is a copy of this bucket.")
 @click.option("--mirror-domain", metavar="DOMAIN", help="The domain that bucket is in.")
 @json_flag
 @click.pass_obj
@@ -136,15 +136,18 @@ def info(settings: Settings, bucket: str | None, as_json: bool) -> None:
 @click.command("compact", cls=Leaf, help="Remove what is left of deleted keys; markers of the last 30 minutes stay.")
 @bucket_argument
 @force_flag
+@json_flag
 @click.pass_obj
-def compact(settings: Settings, bucket: str, force: bool) -> None:
+def compact(settings: Settings, bucket: str, force: bool, as_json: bool) -> None:
     with jetstream(settings) as js:
         found = Bucket(js, bucket)
         question = f"Purge all historic values and audit trails for deleted keys in bucket {bucket}?"
-        if not force and not confirm(question):
-            console.out_text("Skipping delete\n")
-            return
-        found.compact(MARKER_AGE_NS, time.time_ns())
+        agreed = force or confirm(question)
+        count = found.compact(MARKER_AGE_NS, time.time_ns()) if agreed else 0
+    if as_json:
+        console.out_json({"bucket": bucket, "keys": count})
+    elif not agreed:
+        console.out_text("Skipping delete\n")
 
 
 def _show(bucket: Bucket, as_json: bool) -> None:

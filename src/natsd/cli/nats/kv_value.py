@@ -140,17 +140,21 @@ def document_of(entry: Entry) -> dict[str, Any]:
 @bucket_argument
 @click.argument("key", required=False)
 @force_flag
+@json_flag
 @click.pass_obj
-def delete(settings: Settings, bucket: str, key: str | None, force: bool) -> None:
+def delete(settings: Settings, bucket: str, key: str | None, force: bool, as_json: bool) -> None:
     with jetstream(settings) as js:
         found = Bucket(js, bucket)
         what = f"key {bucket} > {key}" if key else f"bucket {bucket}"
-        if not force and not confirm(f"Delete {what}?"):
-            console.out_text("Skipping delete\n")
-        elif key:
+        agreed = force or confirm(f"Delete {what}?")
+        if agreed and key:
             found.delete(key)
-        else:
+        elif agreed:
             js.delete_stream(found.stream)
+    if as_json:
+        console.out_json({"bucket": bucket, **({"key": key} if key else {}), "deleted": agreed})
+    elif not agreed:
+        console.out_text("Skipping delete\n")
 
 
 @click.command("purge", cls=Leaf, help="Delete a key and its history.")
@@ -158,14 +162,18 @@ def delete(settings: Settings, bucket: str, key: str | None, force: bool) -> Non
 @click.argument("key")
 @click.option("--ttl", type=DURATION, default=0, metavar="DURATION", help="The marker goes after this time.")
 @force_flag
+@json_flag
 @click.pass_obj
-def purge(settings: Settings, bucket: str, key: str, ttl: int, force: bool) -> None:
+def purge(settings: Settings, bucket: str, key: str, ttl: int, force: bool, as_json: bool) -> None:
     with jetstream(settings) as js:
         found = Bucket(js, bucket)
-        if not force and not confirm(f"Purge key {bucket} > {key}?"):
-            console.out_text("Skipping purge\n")
-            return
-        found.purge(key, ttl)
+        agreed = force or confirm(f"Purge key {bucket} > {key}?")
+        if agreed:
+            found.purge(key, ttl)
+    if as_json:
+        console.out_json({"bucket": bucket, "key": key, "purged": agreed})
+    elif not agreed:
+        console.out_text("Skipping purge\n")
 
 
 @click.command("history", cls=Leaf, help="Show all that is known of a key, the oldest first.")

@@ -100,8 +100,11 @@ def _may_replace(store: ObjectStore, name: str) -> bool:
 @click.option("-O", "--output", metavar="FILE", default="", help="Another file.")
 @click.option("--progress/--no-progress", default=True, help="Draw a progress bar (default).")
 @force_flag
+@json_flag
 @click.pass_obj
-def get(settings: Settings, bucket: str, file: str, output: str, progress: bool, force: bool) -> None:
+def get(settings: Settings, bucket: str, file: str, output: str, progress: bool, force: bool, as_json: bool) -> None:
+    if as_json and output == "-":
+        raise click.UsageError("--json and --output - exclude each other, both write to stdout")
     with jetstream(settings) as js:
         store = ObjectStore(js, bucket)
         found = store.describe(file)
@@ -114,10 +117,13 @@ def get(settings: Settings, bucket: str, file: str, output: str, progress: bool,
         if not force and os.path.exists(path) and not confirm(f"Replace existing target file {path}"):
             return
         size = int(found.get("size") or 0)
-        bar = Progress([size], show=ibytes) if progress and size > SHORTEST_BAR_BYTES else None
+        bar = Progress([size], show=ibytes) if progress and not as_json and size > SHORTEST_BAR_BYTES else None
         started = time.monotonic_ns()
         _fetch(store, found, path, bar)
         took = time.monotonic_ns() - started
+    if as_json:
+        console.out_json({**found, "file": path, "duration": took})
+        return
     speed = f" average {ibytes(size / (took / 1e9))}/s" if took > 2 * SECOND else ""
     console.out_text(f"Wrote: {ibytes(size)} to {path} in {short_duration(took)}{speed}\n")
 
@@ -142,25 +148,29 @@ def _fetch(store: ObjectStore, found: Answer, path: str, bar: Progress | None) -
 @click.argument("bucket", type=BucketName(OBJECT_PREFIX))
 @click.argument("file", required=False)
 @force_flag
+@json_flag
 @click.pass_obj
-def delete(settings: Settings, bucket: str, file: str | None, force: bool) -> None:
+def delete(settings: Settings, bucket: str, file: str | None, force: bool, as_json: bool) -> None:
     with jetstream(settings) as js:
         store = ObjectStore(js, bucket)
         if file is None:
-            if not force and not confirm(f"Delete bucket {bucket} and all its files?"):
-                console.out_text("Skipping delete\n")
-                return
+            question = f"Delete bucket {bucket} and all its files?"
+        else:
+            question = f"Delete {ibytes(store.describe(file).get('size') or 0)} byte file {bucket} > {file}?"
+        agreed = force or confirm(question)
+        if agreed and file is None:
             js.delete_stream(store.stream)
-            return
-        found = store.describe(file)
-        size = ibytes(found.get("size") or 0)
-        if not force and not confirm(f"Delete {size} byte file {bucket} > {file}?"):
-            console.out_text("Skipping delete\n")
-            return
-        store.delete(file)
+        elif agreed and file is not None:
+            store.delete(file)
+        left = ObjectStore(js, bucket).info if agreed and file is not None else None
+    if as_json:
+        console.out_json({"bucket": bucket, **({"name": file} if file is not None else {}), "deleted": agreed})
+    elif not agreed:
+        console.out_text("Skipping delete\n")
+    elif left is not None:
         from natsd.cli.nats.object_bucket import render_bucket
 
-        console.out_text(f"Removed {bucket} > {file}\n" + render_bucket(bucket, ObjectStore(js, bucket).info))
+        console.out_text(f"Removed {bucket} > {file}\n" + render_bucket(bucket, left))
 
 
 def render_object(found: Answer) -> str:

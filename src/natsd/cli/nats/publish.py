@@ -46,6 +46,7 @@ Examples:
 @click.option("-q", "--quiet", is_flag=True, help="No log lines.")
 @click.option("--templates/--no-templates", default=True, help="Fill in templates (default).")
 @click.option("-J", "--jetstream", "to_stream", is_flag=True, help="Wait for the ack of the stream.")
+@click.option("-j", "--json", "as_json", is_flag=True, help="Print the acks of streams as JSON, one line each.")
 @click.option("--atomic", is_flag=True, help="Store all lines of stdin as one batch, or none (implies --jetstream).")
 @click.option("--schedule-at", metavar="TIME", default="", help="Publish it then (RFC 3339).")
 @click.option("--schedule-after", type=DURATION, default=0, metavar="DURATION", help="Publish it after this time.")
@@ -68,6 +69,7 @@ def command(
     quiet: bool,
     templates: bool,
     to_stream: bool,
+    as_json: bool,
     atomic: bool,
     schedule_at: str,
     schedule_after: int,
@@ -88,12 +90,15 @@ def command(
     source = Body(body, force_stdin, send_on == "newline")
     if atomic and not (source.from_stdin and send_on == "newline"):
         raise click.UsageError("--atomic reads its messages from stdin, with --send-on newline")
+    if as_json and not to_stream and not atomic:
+        raise click.UsageError("--json prints acks of streams, it needs --jetstream")
     with settings.connect() as connection:
         publisher = Publisher(connection, subject, reply, pairs, templates)
         if to_stream or atomic:
             from natsd.cli.nats.publish_js import StreamPublisher
 
-            publisher = StreamPublisher(connection, subject, reply, pairs, templates, js=settings.jetstream(connection))
+            js = settings.jetstream(connection)
+            publisher = StreamPublisher(connection, subject, reply, pairs, templates, js=js, as_json=as_json)
             if atomic:
                 publisher.run_batch(source.read(connection), quiet)
                 return
@@ -116,6 +121,7 @@ class Publisher:
         self._reply = os.fsencode(reply)
         self._pairs = [(key, template_of(os.fsencode(value), "header", templates)) for key, value in pairs]
         self._done = 0
+        self._tells_all = False
 
     def _render(self, body: Text) -> tuple[bytes, bytes, list[tuple[str, str]]]:
         """Subject, payload and headers of the next message."""
@@ -132,7 +138,7 @@ class Publisher:
     def run(self, raw: bytes, count: int, pause_s: float, quiet: bool) -> None:
         body = template_of(raw, "body", self._templates)
         progress = None
-        if count > 20 and not quiet:
+        if count > 20 and not quiet and not self._tells_all:
             from natsd.cli.progress import Progress
 
             progress = Progress([count])
@@ -142,16 +148,17 @@ class Publisher:
             self._publish(subject, payload, headers, progress is None or pause_s > 0)
             if progress is not None:
                 progress.update(0, number)
-            elif not quiet:
-                console.log(f"Published {len(payload)} bytes to {quote(os.fsdecode(subject))}")
-                self._tell()
+            else:
+                if not quiet:
+                    console.log(f"Published {len(payload)} bytes to {quote(os.fsdecode(subject))}")
+                self._tell(quiet)
             if pause_s and count > 1:
                 self._connection.pause(pause_s)
         if progress is not None:
             self.check()
             progress.finish()
 
-    def _tell(self) -> None:
+    def _tell(self, quiet: bool) -> None:
         """What else there is to say of a message."""
 
     def check(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from typing import TYPE_CHECKING
@@ -28,16 +29,23 @@ if TYPE_CHECKING:
 class StreamPublisher(Publisher):
     """Waits for the ack of each message and says where it is."""
 
-    def __init__(self, *args: Any, js: JetStream) -> None:
+    def __init__(self, *args: Any, js: JetStream, as_json: bool) -> None:
         super().__init__(*args)
         self._js = js
+        self._tells_all = as_json
         self._ack: dict[str, Any] = {}
 
     def _publish(self, subject: bytes, payload: bytes, headers: Pairs, watched: bool) -> None:
         self._ack = self._js.publish(os.fsdecode(subject), payload, headers)
 
-    def _tell(self) -> None:
+    def _tell(self, quiet: bool) -> None:
         ack = self._ack
+        if self._tells_all:
+            console.out_text(json.dumps(ack, ensure_ascii=False) + "\n")
+            console.flush()
+            return
+        if quiet:
+            return
         words = f"Stored in Stream: {ack.get('stream', '')} Sequence: {comma(int(ack.get('seq') or 0))}"
         if ack.get("domain"):
             words += f" Domain: {quote(str(ack['domain']))}"
@@ -67,7 +75,10 @@ class StreamPublisher(Publisher):
         subject, payload, headers = before
         headers.append(("Nats-Batch-Commit", "1"))
         ack = read_answer(self._connection.request(os.fsdecode(subject), payload, headers, self._js.timeout_s).payload)
-        if not quiet:
+        if self._tells_all:
+            self._ack = ack
+            self._tell(quiet)
+        elif not quiet:
             stored = int(ack.get("count") or count)
             sequence = comma(int(ack.get("seq") or 0))
             console.log(f"Wrote batch ID: {batch_id} Messages: {comma(stored)} Sequence: {sequence}")

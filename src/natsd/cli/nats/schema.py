@@ -56,6 +56,11 @@ def record_of(name: str) -> Any:
     return getattr(import_module(_ROOM + row[0]), row[1])
 
 
+def _complete_schema(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    names = [*SCHEMAS, *(_PREFIX + name for name in SCHEMAS)]
+    return [name for name in names if name.startswith(incomplete)]
+
+
 @click.command("search", cls=Offline, help="List the schemas, those with PATTERN in their name.")
 @click.argument("pattern", default="")
 @json_flag
@@ -70,7 +75,8 @@ def search(pattern: str, as_json: bool) -> None:
 
 
 @click.command("info", cls=Offline, help="Show a schema.")
-@click.argument("schema")
+@click.argument("schema", shell_complete=_complete_schema)
+@click.option("-j", "--json", is_flag=True, expose_value=False, help="It is JSON in any case.")
 def info(schema: str) -> None:
     import msgspec
 
@@ -78,7 +84,7 @@ def info(schema: str) -> None:
 
 
 @click.command("validate", cls=Offline, help="Check a JSON file against a schema. Exit code 1 where it does not fit.")
-@click.argument("schema")
+@click.argument("schema", shell_complete=_complete_schema)
 @click.argument("file", type=click.Path(exists=True, dir_okay=False))
 @json_flag
 def validate(schema: str, file: str, as_json: bool) -> None:

@@ -13,7 +13,7 @@ from natsd.cli.exit_codes import USAGE, CommandFailed
 from natsd.cli.nats.app import DURATION, StreamName
 from natsd.cli.nats.server_check import CheckLeaf, finish
 from natsd.cli.nats.settings import Settings
-from natsd.cli.nats.targets import KV_PREFIX, BucketName, jetstream
+from natsd.cli.nats.targets import KV_PREFIX, BucketName, ConsumerName, jetstream
 from natsd.cli.times import NEVER_NS, since_ns
 from natsd.cli.values import MS, SECOND, short_duration
 from natsd.client.bucket import BucketNotFound
@@ -248,7 +248,7 @@ def _judge_peers(check: Check, info: Answer, limits: dict[str, int]) -> None:
 
 @click.command("consumer", cls=CheckLeaf, help="What waits at a consumer, and when something last happened.")
 @click.option("--stream", type=StreamName(), required=True, help="Its stream.")
-@click.option("--consumer", required=True, help="The consumer.")
+@click.option("--consumer", type=ConsumerName(), required=True, help="The consumer.")
 @click.option("--outstanding-ack-critical", type=int, default=-1, help="Messages that wait for an ack.")
 @click.option("--waiting-critical", type=int, default=-1, help="Waiting pull requests.")
 @click.option("--unprocessed-critical", type=int, default=-1, help="Messages still to come.")

@@ -85,11 +85,12 @@ class Raw(_Plain):
 
 
 class Dump(_Plain):
-    """JSON: a file per message in a directory, or everything on stdout with a NUL behind each message."""
+    """JSON: a file per message in a directory, or everything on stdout with `end` behind each message."""
 
-    def __init__(self, directory: str) -> None:
+    def __init__(self, directory: str, end: bytes = b"\0") -> None:
         import os
 
+        self._end = end
         self._directory = "" if directory == "-" else directory
         if self._directory:
             os.makedirs(self._directory, 0o700, exist_ok=True)
@@ -118,7 +119,7 @@ class Dump(_Plain):
         }
         text = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
         if not self._directory:
-            console.out(text + b"\0")
+            console.out(text + self._end)
             return
         target = os.open(os.path.join(self._directory, name), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with open(target, "wb") as file:

@@ -67,32 +67,40 @@ def purge(
 @click.command("rm", cls=StreamLeaf, help="Remove a stream with all its messages and consumers.")
 @stream_argument
 @force_flag
+@json_flag
 @click.pass_obj
-def remove(settings: Settings, stream: str | None, force: bool) -> None:
+def remove(settings: Settings, stream: str | None, force: bool, as_json: bool) -> None:
     if force and not stream:
         raise click.UsageError("--force needs the name of a stream")
     with jetstream(settings) as js:
         name = choose_stream(js, stream)
-        if force or confirm(f"Really delete Stream {name}"):
+        agreed = force or confirm(f"Really delete Stream {name}")
+        if agreed:
             js.delete_stream(name)
+    if as_json:
+        console.out_json({"stream": name, "deleted": agreed})
 
 
 @click.command("rmm", cls=StreamLeaf, help="Remove one message of a stream, so that its bytes are gone too.")
 @stream_argument
 @click.argument("sequence", metavar="[ID]", type=click.IntRange(min=1), required=False)
 @force_flag
+@json_flag
 @click.pass_obj
-def remove_message(settings: Settings, stream: str | None, sequence: int | None, force: bool) -> None:
+def remove_message(settings: Settings, stream: str | None, sequence: int | None, force: bool, as_json: bool) -> None:
     with jetstream(settings) as js:
         name = choose_stream(js, stream)
         if sequence is None:
             sequence = int(ask("Message Sequence to remove", "the number of the message", check=int, required=True))
         if sequence <= 0:
             raise CommandFailed("a message has a positive number", USAGE)
-        if not _ask_about_bucket(name, force):
-            return
-        if force or confirm(f"Really remove message {sequence} from Stream {name}"):
+        agreed = _ask_about_bucket(name, force) and (
+            force or confirm(f"Really remove message {sequence} from Stream {name}")
+        )
+        if agreed:
             js.delete_message(name, sequence)
+    if as_json:
+        console.out_json({"stream": name, "seq": sequence, "deleted": agreed})
 
 
 @click.command("seal", cls=StreamLeaf, help="Seal a stream: nothing can be added, removed or changed any more.")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from natsd.cli.nats.app import DURATION
+from natsd.cli.nats.app import DURATION, StreamName
 from natsd.cli.nats.limits import DURATION_LIMIT, SIZE_LIMIT, parse_metadata, split_words
 
 if TYPE_CHECKING:
@@ -84,9 +84,16 @@ def stream_flags(*, editing: bool) -> Callable[[F], F]:
             click.option("--cluster", "placement_cluster", metavar="NAME", help="Cluster it is placed in."),
             click.option("--tag", "placement_tags", metavar="TAG", multiple=True, help="Servers with these tags."),
             click.option("--tags", "placement_tags_too", multiple=True, hidden=True),
-            click.option("--mirror", metavar="STREAM", help="It is a copy of this stream (a name, or JSON)."),
             click.option(
-                "--source", "sources", metavar="STREAM", multiple=True, help="Take in from these (name or JSON)."
+                "--mirror", type=StreamName(), metavar="STREAM", help="It is a copy of this stream (a name, or JSON)."
+            ),
+            click.option(
+                "--source",
+                "sources",
+                type=StreamName(),
+                metavar="STREAM",
+                multiple=True,
+                help="Take in from these (name or JSON).",
             ),
             click.option("--transform-source", metavar="SUBJECT", help="Subjects to change when they are stored."),
             click.option("--transform-destination", metavar="SUBJECT", help="What they become."),

@@ -11,6 +11,7 @@ import click
 from natsd.cli import console
 from natsd.cli.nats.app import DURATION, Leaf, StreamName
 from natsd.cli.nats.settings import Settings
+from natsd.cli.nats.targets import ConsumerName
 from natsd.cli.stop import take_interrupts
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ Examples:
 @click.option("--headers-only", is_flag=True, help="Do not print payloads.")
 @click.option("--subjects-only", is_flag=True, help="Print the line with the subject only.")
 @click.option("--dump", metavar="DIRECTORY", default="", help="Write a JSON file per message; - for stdout with NULs.")
+@click.option("-j", "--json", "as_json", is_flag=True, help="Print JSON, as --dump does, one line a message.")
 @click.option("-t", "--timestamp", is_flag=True, help="Show when each message came.")
 @click.option("-d", "--delta-time", is_flag=True, help="Show the time since the start.")
 @click.option("--count", type=click.IntRange(min=0), default=0, help="Stop after so many messages.")
@@ -51,7 +53,9 @@ Examples:
 @click.option("--translate", metavar="COMMAND", default="", help="Show what a command makes of payloads.")
 @click.option("--ack/--no-ack", default=False, help="Acknowledge messages that a consumer delivered.")
 @click.option("--stream", type=StreamName(), default="", metavar="STREAM", help="Read this stream.")
-@click.option("--durable", metavar="NAME", default="", help="Read with this consumer of the stream.")
+@click.option(
+    "--durable", type=ConsumerName(), metavar="NAME", default="", help="Read with this consumer of the stream."
+)
 @click.option("--all", "everything", is_flag=True, help="All messages of the stream, then new ones.")
 @click.option("--new", is_flag=True, help="Only new messages of the stream.")
 @click.option("--last", is_flag=True, help="The last message of the stream, then new ones.")
@@ -71,6 +75,7 @@ def command(
     headers_only: bool,
     subjects_only: bool,
     dump: str,
+    as_json: bool,
     timestamp: bool,
     delta_time: bool,
     count: int,
@@ -105,8 +110,12 @@ def command(
         raise click.UsageError("a subject is required, or --inbox or --stream")
     if timestamp and delta_time:
         raise click.UsageError("--timestamp and --delta-time exclude each other")
+    if as_json and (raw or dump or translate or report_subjects or report_subscriptions):
+        raise click.UsageError("--json is a form of its own: without --raw, --dump, --translate and reports")
+    if as_json:
+        dump = "-"
     if dump == "-" and inbox:
-        raise click.UsageError("--inbox does not go together with --dump -")
+        raise click.UsageError("--inbox does not go together with --dump - and --json")
     take_interrupts()
     skip = [subject for text in ignored for subject in text.split(",") if subject]
     with settings.connect() as connection:
@@ -117,7 +126,7 @@ def command(
 
             view = SubjectReport(report_top, report_subscriptions)
         else:
-            view = _view(reads_stream, dump, raw, stamp, headers_only, subjects_only, translate)
+            view = _view(reads_stream, dump, as_json, raw, stamp, headers_only, subjects_only, translate)
         if reads_stream:
             from natsd.cli.nats import subscribe_js
 
@@ -186,12 +195,19 @@ def _check_stream_flags(
 
 
 def _view(
-    of_stream: bool, dump: str, raw: bool, stamp: str, headers_only: bool, subjects_only: bool, command_line: str
+    of_stream: bool,
+    dump: str,
+    as_json: bool,
+    raw: bool,
+    stamp: str,
+    headers_only: bool,
+    subjects_only: bool,
+    command_line: str,
 ) -> View:
     from natsd.cli.nats.show import Dump, Pretty, Raw
 
     if dump:
-        return Dump(dump)
+        return Dump(dump, b"\n" if as_json else b"\0")
     if raw:
         return Raw(command_line)
     if of_stream:
