@@ -77,7 +77,7 @@ bench: $(VENV)/.installed-bench
 crash: $(VENV)/.installed-test
 	@for plain in 0 1; do \
 	    NATSD_PLAIN=$$plain NATSD_CRASH_ROUNDS=$(ROUNDS) $(BIN)/python -m pytest --timeout=0 $(PYTEST_ARGS) \
-	        tests/store/test_crash.py tests/store/test_kill.py tests/store/test_openings.py tests/store/test_damage.py tests/store/test_faults.py || exit 1; \
+	        tests/store/test_crash.py tests/store/test_lives.py tests/store/test_kill.py tests/store/test_openings.py tests/store/test_damage.py tests/store/test_faults.py || exit 1; \
 	    NATSD_PLAIN=$$plain $(BIN)/python -m tests.crash --cycles $(CYCLES) || exit 1; \
 	done
 

@@ -156,8 +156,8 @@ NOTES = {"c": "create", "w": "write", "s": "sync", "d": "sync directory", "r": "
 class File:
     """Bytes that are on disk for certain, and writes that may be."""
 
-    def __init__(self) -> None:
-        self.synced = bytearray()
+    def __init__(self, content: bytes = b"") -> None:
+        self.synced = bytearray(content)
         self.writes: list[tuple[int, bytes]] = []
 
     def sync(self) -> None:
@@ -185,10 +185,11 @@ def apply(content: bytearray, at: int, data: bytes) -> None:
     content[at : at + len(data)] = data
 
 
-def crash(steps: list[Step], directory: Path, chance: Random) -> None:
-    """Make in `directory` what may be left when the machine stops after these steps."""
-    synced: dict[str, File] = {}
-    names: dict[str, File] = {}
+def crash(steps: list[Step], directory: Path, chance: Random, before: dict[str, bytes] | None = None) -> None:
+    """Make in `directory` what may be left when the machine stops after these steps. before: the files there were, all
+    of them on disk for certain."""
+    names = {name: File(content) for name, content in (before or {}).items()}
+    synced = dict(names)
     pending: list[tuple[Step, File]] = []
     for step in steps:
         if step.what == "write":

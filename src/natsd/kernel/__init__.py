@@ -1,12 +1,13 @@
-"""Picks the form of the kernel: native where it was built, plain elsewhere or where NATSD_PLAIN=1 asks for it.
+"""The hot path, in two forms with one surface (see base/forms.py); `FORM` says which one runs.
 
-Both forms have one surface; `FORM` says which one runs. Nothing else in natsd may import a form by its own name.
+Nothing else in natsd may import a form by its own name.
 """
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
+
+from natsd.base.forms import form_of, loader
 
 if TYPE_CHECKING:
     from natsd.kernel._plain_client import ClientScanner
@@ -19,14 +20,7 @@ if TYPE_CHECKING:
 
     FORM: str
 else:
-    FORM = "plain"
-    if os.environ.get("NATSD_PLAIN") != "1":
-        try:
-            from natsd.kernel import _native_sublist  # noqa: F401  (is it built?)
-
-            FORM = "native"
-        except ImportError:
-            FORM = "plain"
+    FORM = form_of(__name__, "sublist")
 
 _HOMES = {
     "Road": "road",
@@ -42,17 +36,8 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> object:
-    """Load a class when it is first asked for: the command line needs the client's side only."""
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    value = getattr(import_module(f"natsd.kernel._{FORM}_{home}"), name)
-    globals()[name] = value
-    return value
-
+# Only what is asked for is loaded: the command line needs the client's side alone.
+__getattr__ = loader(__name__, FORM, _HOMES)
 
 __all__ = [
     "FORM",

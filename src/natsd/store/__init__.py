@@ -1,14 +1,13 @@
 """Where JetStream keeps messages: one contract, a store in memory and one on disk.
 
-Picks the form as the kernel picks its own: native where it was built, plain elsewhere or where NATSD_PLAIN=1 asks for
-it. `FORM` says which one runs, all of it: half a native build is an ImportError, no mixture.
+In two forms, as the kernel is (see base/forms.py); `FORM` says which one runs.
 """
 
 from __future__ import annotations
 
-import os
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from natsd.base.forms import form_of, loader
 
 if TYPE_CHECKING:
     from natsd.store._plain_cursor import Cursor
@@ -21,14 +20,7 @@ if TYPE_CHECKING:
 
     FORM: str
 else:
-    FORM = "plain"
-    if os.environ.get("NATSD_PLAIN") != "1":
-        try:
-            import_module("natsd.store._native_index")
-            FORM = "native"
-        except ModuleNotFoundError as error:
-            if error.name != "natsd.store._native_index":
-                raise
+    FORM = form_of(__name__, "index")
 
 _HOMES = {
     "Index": "index",
@@ -47,15 +39,7 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> object:
-    """Load a class when it is first asked for."""
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"natsd.store._{FORM}_{home}"), name)
-    globals()[name] = value
-    return value
-
+__getattr__ = loader(__name__, FORM, _HOMES)
 
 __all__ = [
     "FORM",
