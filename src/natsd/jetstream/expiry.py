@@ -81,8 +81,8 @@ class Expiry:
         stream.count_bytes()
         if stream.config.subject_delete_marker_ttl > 0 and stream.store.expired:
             self._leave_markers()
-        if next_ns and not stream.closed and self._timer is None:
-            self._set(next_ns)
+        if next_ns and not stream.closed:
+            self.note(next_ns)  # a marker may have set the timer for a later time
 
     def _leave_markers(self) -> None:
         stream = self._stream

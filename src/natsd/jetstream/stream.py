@@ -227,6 +227,8 @@ class Stream:
         sourcing.update(self, old)
         for consumer in list(self.consumers.values()):
             consumer.on_config()
+        if old.retention != "interest":
+            self.on_interest()
         home.advisories.tell_of_stream(self.name, "modify")
 
     # What is stored.
@@ -328,6 +330,11 @@ class Stream:
         self.holding.pop(consumer, None)
         self._commits.store.delete_consumer(self.key, name)
         if self.config.retention == "interest" and not self.closed:
+            self._drop_what_nobody_needs()
+
+    def on_interest(self) -> None:
+        """Consumers are about other subjects than before, or that counts since now."""
+        if self.config.retention == "interest":
             self._drop_what_nobody_needs()
 
     def _drop_what_nobody_needs(self) -> None:
