@@ -205,6 +205,7 @@ def test_without_anybody_to_tell_it_goes_up(bench: Bench) -> None:
     with pytest.raises(KeyError):
         bench.road.settle()
 
+
 def test_work_of_others_has_its_turn_after_the_handlers_that_wait(bench: Bench) -> None:
     order: list[str] = []
 

@@ -100,9 +100,7 @@ def test_no_secret_comes_out_again(servers: Servers, way: str, monkeypatch: pyte
     flags, options = WAYS[way]
     server = servers.start("natsd", ["-D", "-V", *flags], options, fresh=True)
     watcher = server.dial()
-    watcher.send(
-        f'CONNECT {{"verbose":false,"user":"sys","pass":"{CANARY}-sys"}}\r\nSUB $SYS.> 1\r\nPING\r\n'.encode()
-    )
+    watcher.send(f'CONNECT {{"verbose":false,"user":"sys","pass":"{CANARY}-sys"}}\r\nSUB $SYS.> 1\r\nPING\r\n'.encode())
     told = b"".join(talk(server, said) for said in SAID)
     if way == "users":
         told += talk(server, SAID[0], b'"authorized_user"')

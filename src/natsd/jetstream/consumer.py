@@ -65,7 +65,9 @@ class Consumer:
         "stream",
     )
 
-    def __init__(self, stream: Stream, config: ConsumerConfig, created_ns: int, records: list[bytes], name: str) -> None:
+    def __init__(
+        self, stream: Stream, config: ConsumerConfig, created_ns: int, records: list[bytes], name: str
+    ) -> None:
         """records: what the store kept of it, empty for a new one. name: also where nobody gave it one."""
         self.stream = stream
         self.home = stream.home
