@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from natsd.jetstream.consumer import Consumer
 from tests.jetstream.house import House, reply_numbers
 
 
@@ -283,3 +284,47 @@ def test_a_delay_that_cannot_be_read_is_none(house: House) -> None:
     house.move(0.1)
     assert sorted(reply_numbers(one)[1] for one in house.fetch(9)) == [1, 2, 3, 4]
     assert len([line for line in house.log.lines if "bad delay" in line]) == 3
+
+
+def test_a_sample_tells_how_a_message_was_delivered_last(house: House) -> None:
+    told = house.inbox("$JS.EVENT.METRIC.CONSUMER.ACK.S.C")
+    house.fill(3)
+    house.consumer(sample_freq="100")
+    first, second, third = house.fetch(3)
+    house.ack(second, b"+TERM")
+    assert told.take() == []
+    house.ack(first, b"-NAK")
+    (again,) = house.fetch(1)
+    house.ack(again)
+    house.ack(third)
+    events = [json.loads(one[3]) for one in told.take()]
+    assert [(event["stream_seq"], event["consumer_seq"], event["deliveries"]) for event in events] == [
+        (1, 4, 2),
+        (3, 3, 1),
+    ]
+
+
+@pytest.mark.parametrize("policy", ["explicit", "all"])
+def test_what_is_kept_for_samples_goes_with_the_messages(house: House, policy: str) -> None:
+    house.fill(6)
+    house.consumer(sample_freq="100", max_deliver=1, ack_policy=policy, ack_wait=10**9)
+    got = house.fetch(6)
+    house.ack(got[0])
+    house.ask("STREAM.MSG.DELETE.S", {"seq": 2})
+    house.ask("STREAM.PURGE.S", {"seq": 5})
+    house.move(2)  # the others are given up
+    consumer = house.home.streams["S"].consumers["C"]
+    assert isinstance(consumer, Consumer)
+    assert consumer._sampled == {}
+
+
+def test_a_request_with_an_acknowledgement_has_its_place_before_the_room_is_used(house: House) -> None:
+    house.fill(4)
+    house.consumer(max_ack_pending=1, max_waiting=1)
+    inbox, other = house.inbox(), house.inbox()
+    house.pull(inbox, {"batch": 3, "expires": 60 * 10**9})
+    (got,) = inbox.take()
+    assert got[1] is not None
+    house.publish(got[1].decode(), b"+NXT", other.name)
+    assert other.payloads() == [b"NATS/1.0 409 Exceeded MaxWaiting"]
+    assert inbox.payloads() == [b"1"]

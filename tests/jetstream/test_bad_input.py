@@ -128,3 +128,31 @@ def test_ages_of_a_nanosecond_and_windows_of_a_year(house: House) -> None:
     assert put(house, "n", Nats_Msg_Id="1")["seq"] == 1
     house.move(300 * 86_400)
     assert put(house, "n", Nats_Msg_Id="1")["duplicate"] is True
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"retention": None},
+        {"discard": None},
+        {"storage": None},
+        {"compression": None},
+        {"persist_mode": None},
+        {"discard": "later"},
+    ],
+)
+def test_null_is_none_of_a_few_words(house: House, given: dict[str, object]) -> None:
+    assert house.ask("STREAM.CREATE.X", {"name": "X"} | given)["error"]["err_code"] == 10025
+
+
+def test_null_in_a_list_or_a_map_is_there_and_empty(house: House) -> None:
+    assert house.ask("STREAM.CREATE.X", {"name": "X", "subjects": [None]})["error"]["err_code"] == 10052
+    created = house.ask("STREAM.CREATE.X", {"name": "X", "metadata": {"a": None}, "discard": "OLD", "max_msgs": None})
+    assert created["config"]["metadata"]["a"] == ""
+    assert created["config"]["discard"] == "old"
+    body = {"stream_name": "X", "config": {"filter_subjects": [None]}}
+    assert house.ask("CONSUMER.CREATE.X.C", body)["error"]["err_code"] == 10139
+
+
+def test_the_end_of_a_text_is_no_part_of_a_name(house: House) -> None:
+    assert house.ask("STREAM.CREATE.X\0Y", {"name": "X\0Y"})["error"]["err_code"] == 10052

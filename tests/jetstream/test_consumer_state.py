@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from natsd.jetstream.consumer_state import CHECKPOINT_BYTES, ConsumerState
+from tests.jetstream.house import House
 
 
 def figures(state: ConsumerState) -> tuple[object, ...]:
@@ -110,3 +111,22 @@ def test_the_floor_is_found_again_after_many_were_acknowledged_behind_a_pending_
     assert (state.floor_seq, state.floor_stream) == (10_001, 19_999)
     assert state.ack_upto(10_003, 20_001) == [20_000, 20_001]
     assert (state.floor_seq, state.floor_stream) == (10_003, 20_001)
+
+
+def test_the_last_of_each_subject_of_an_emptied_stream_are_those_to_come() -> None:
+    house = House()
+    house.stream()
+    house.fill(3)
+    house.ask("STREAM.PURGE.S")
+    house.consumer(deliver_policy="last_per_subject", filter_subject="s.>")
+    assert house.numbers()[:4] == (0, 3, 0, 3)
+
+
+def test_a_consumer_that_nobody_named_has_no_name_in_its_configuration() -> None:
+    house = House()
+    house.stream()
+    created = house.ask("CONSUMER.CREATE.S", {"stream_name": "S", "config": {"inactive_threshold": 10**12}})
+    assert len(created["name"]) == 8
+    assert "name" not in created["config"]
+    house.reopen()
+    assert house.info(created["name"])["name"] == created["name"]

@@ -98,3 +98,13 @@ def test_a_shorter_life_than_that_of_markers_is_made_longer(house: House) -> Non
     assert message[2] == block(Nats_TTL="10")
     house.move(5)
     assert count(house) == 1
+
+
+def test_markers_do_not_hold_up_what_else_is_due(house: House) -> None:
+    house.stream(max_age=10**9, subject_delete_marker_ttl=5 * 10**9)
+    for subject in ("s.a", "s.b", "s.c"):
+        put(house, subject)
+        house.move(0.1)
+    house.move(1)
+    state = house.ask("STREAM.INFO.S", {"deleted_details": True})["state"]
+    assert (state["first_seq"], state["last_seq"], state["messages"]) == (4, 6, 3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from base64 import b64decode
 from typing import Any
@@ -178,3 +179,23 @@ def test_a_mirror_answers_in_the_place_of_its_origin(house: House) -> None:
 def test_only_streams_that_allow_it_answer_directly(house: House) -> None:
     house.ask("STREAM.UPDATE.S", {"name": "S", "subjects": ["s.>"], "allow_direct": False})
     assert direct(house, "S", b'{"seq":2}') == []
+
+
+@pytest.mark.parametrize(
+    ("when", "seq"), [("0001-01-01T00:00:00Z", 1), ("1600-01-01T00:00:00Z", 1), ("2999-01-01T00:00:00Z", 0)]
+)
+def test_times_beyond_those_of_messages(house: House, when: str, seq: int) -> None:
+    answer = house.ask("STREAM.MSG.GET.S", {"start_time": when})
+    assert answer["message"]["seq"] == seq if seq else answer["error"]["err_code"] == 10037
+    inbox = house.inbox()
+    house.publish("$JS.API.DIRECT.GET.S", json.dumps({"start_time": when, "batch": 1}).encode(), inbox.name)
+    assert len(inbox.take()) == (2 if seq else 1)
+    created = house.consumer(deliver_policy="by_start_time", opt_start_time=when)
+    assert created["num_pending"] == (house.home.streams["S"].store.state.msgs if seq else 0)
+
+
+def test_a_batch_that_begins_behind_all_of_them_ends_at_once(house: House) -> None:
+    inbox = house.inbox()
+    for body in ({"multi_last": [">"], "seq": 1000}, {"seq": 1, "batch": -1}):
+        house.publish("$JS.API.DIRECT.GET.S", json.dumps(body).encode(), inbox.name)
+        assert inbox.payloads() == [b"NATS/1.0 204 EOB"]

@@ -257,3 +257,36 @@ def test_other_times_to_live_are_refused(text: bytes) -> None:
     with pytest.raises(ApiError) as refused:
         parse_ttl(text)
     assert refused.value.err_code == 10165
+
+
+@pytest.mark.parametrize("value", ["x", "-1", "+1", "1.0", "99999999999999999999"])
+@pytest.mark.parametrize("name", ["Nats_Expected_Last_Sequence", "Nats_Expected_Last_Subject_Sequence"])
+def test_an_expectation_that_is_no_number_is_not_met(house: House, name: str, value: str) -> None:
+    house.stream()
+    put(house, "s.a")
+    assert error_of(put(house, "s.a", **{name: value})) == (10071, "wrong last sequence: 1")
+
+
+def test_a_wrong_time_to_live_is_wrong_where_there_is_none_too(house: House) -> None:
+    house.stream()
+    assert error_of(put(house, "s.a", Nats_TTL="soon"))[0] == 10165
+    assert error_of(put(house, "s.a", Nats_TTL="5"))[0] == 10166
+
+
+def test_roll_ups_are_told_in_any_case(house: House) -> None:
+    house.stream(allow_rollup_hdrs=True)
+    put(house, "s.a")
+    assert put(house, "s.a", Nats_Rollup="SUB")["seq"] == 2
+    assert house.ask("STREAM.INFO.S")["state"]["messages"] == 1
+
+
+def test_a_stream_that_turns_to_interest_keeps_what_somebody_needs(house: House) -> None:
+    house.stream()
+    for subject in ("s.a", "s.b", "s.b"):
+        put(house, subject)
+    house.consumer(filter_subject="s.b")
+    house.ack(house.fetch(1)[0])
+    house.ask("STREAM.UPDATE.S", {"name": "S", "subjects": ["s.>"], "retention": "interest"})
+    assert house.ask("STREAM.INFO.S")["state"]["messages"] == 1
+    house.consumer(filter_subject="s.a")
+    assert house.ask("STREAM.INFO.S")["state"]["messages"] == 0

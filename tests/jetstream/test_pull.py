@@ -257,3 +257,27 @@ def test_an_unused_ephemeral_consumer_goes(house: House) -> None:
     assert house.ask("CONSUMER.NAMES.S")["consumers"] == [answer["name"]]
     house.move(3)
     assert house.ask("CONSUMER.NAMES.S")["consumers"] == []
+
+
+def test_a_request_that_is_no_object_needs_no_group(house: House) -> None:
+    house.fill(3)
+    house.consumer(priority_groups=["A"], priority_policy="overflow")
+    inbox = house.inbox()
+    house.publish("$JS.API.CONSUMER.MSG.NEXT.S.C", b"", inbox.name)
+    house.publish("$JS.API.CONSUMER.MSG.NEXT.S.C", b"2", inbox.name)
+    house.publish("$JS.API.CONSUMER.MSG.NEXT.S.C", b"{}", inbox.name)
+    assert inbox.payloads() == [b"0", b"1", b"2", b"NATS/1.0 400 Bad Request - Priority Group missing"]
+
+
+def test_a_pause_ends_no_request(house: House) -> None:
+    house.fill(3)
+    house.consumer(max_ack_pending=1)
+    inbox = house.inbox()
+    house.pull(inbox, {"batch": 3, "no_wait": True, "expires": 60 * 10**9})
+    assert inbox.payloads() == [b"0"]
+    told = house.inbox("$JS.EVENT.ADVISORY.CONSUMER.PAUSE.S.C")
+    house.ask("CONSUMER.PAUSE.S.C", {"pause_until": "2999-01-01T00:00:00Z"})
+    assert inbox.payloads() == []
+    assert house.numbers()[6] == 1
+    house.consumer(max_ack_pending=1)
+    assert len(told.take()) == 2  # whoever sets it up again is told that it rests

@@ -128,3 +128,13 @@ def test_a_stream_with_far_gaps_is_purged_too(house: House) -> None:
         store.append_at(MANY + number * 5000, (b"s.far", None, None, b""), 1)
     assert house.ask("STREAM.PURGE.S", {"seq": MANY + 299 * 5000})["purged"] == MANY + 298
     assert put(house, "s.a")["seq"] == MANY + 299 * 5000 + 1
+
+
+def test_a_consumer_of_several_subjects_loses_those_that_were_purged_alone(house: House) -> None:
+    house.consumer(filter_subjects=["s.1", "s.2"])
+    inbox = house.inbox()
+    house.pull(inbox, {"batch": 2, "no_wait": True})
+    assert inbox.payloads() == [b"1", b"2"]
+    house.ask("STREAM.PURGE.S", {"filter": "s.1"})
+    assert house.numbers() == (2, 3, 1, 2, 1, 0, 0, MANY // 4 - 1)
+    assert [one[3] for one in house.fetch(2)] == [b"6", b"10"]

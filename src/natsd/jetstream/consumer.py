@@ -68,12 +68,14 @@ class Consumer:
         "__weakref__",
     )
 
-    def __init__(self, stream: Stream, config: ConsumerConfig, created_ns: int, records: list[bytes]) -> None:
-        """records: what the store kept of it, empty for a new one."""
+    def __init__(
+        self, stream: Stream, config: ConsumerConfig, created_ns: int, records: list[bytes], name: str
+    ) -> None:
+        """records: what the store kept of it, empty for a new one. name: also where nobody gave it one."""
         self.stream = stream
         self.home = stream.home
         self.config = config
-        self.name = config.durable_name or config.name
+        self.name = name
         self.created_ns = created_ns
         self.closed = False
         self.begun = False
@@ -206,6 +208,7 @@ class Consumer:
         if sorted(config.filters) != sorted(old.filters):
             self._filters = [subject.encode() for subject in config.filters]
             self.cursor.refilter(self._filters)
+            self.stream.on_interest()
         self.delivery.configure()
 
     def reset(self, seq: int) -> None:

@@ -9,7 +9,7 @@ from natsd.jetstream.consumer_check import check_dates, is_group
 from natsd.jetstream.consumer_config import CreateRequest, stamp_level
 from natsd.jetstream.consumer_create import add_consumer, change_consumer
 from natsd.jetstream.consumer_info import info as tell
-from natsd.jetstream.dates import NO_DATE, NO_DATE_NS, parse_date, render_date
+from natsd.jetstream.dates import NO_DATE, NO_DATE_NS, parse_date, parse_moment, render_date
 from natsd.jetstream.errors import ApiError
 from natsd.jetstream.fetching import take_request
 from natsd.jetstream.request import Route
@@ -249,7 +249,7 @@ def _check_reset(stream: Stream, config: ConsumerConfig, seq: int) -> None:
         if seq < config.opt_start_seq:
             raise ApiError("CONSUMER_INVALID_RESET", err="below start seq")
     elif config.deliver_policy == "by_start_time":
-        if seq < stream.store.seq_at(parse_date(config.opt_start_time or "")):
+        if seq < stream.store.seq_at(parse_moment(config.opt_start_time or "")):
             raise ApiError("CONSUMER_INVALID_RESET", err="below start time")
     else:
         raise ApiError("CONSUMER_INVALID_RESET", err="not allowed")

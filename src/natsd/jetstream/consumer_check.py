@@ -63,7 +63,7 @@ class ServerLimits(NamedTuple):
 
 def is_name(name: str) -> bool:
     """Whether a stream or a consumer may have it."""
-    return bool(name) and not any(sign in name for sign in " \t\r\n\f.*>\\/")
+    return bool(name) and not any(sign in name for sign in "\0 \t\r\n\f.*>\\/")
 
 
 def is_group(name: str) -> bool:

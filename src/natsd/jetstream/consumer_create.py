@@ -57,12 +57,12 @@ def add_consumer(
     _check_count(stream, config)
     _check_work_queue(stream, config, name)
     if not name:
-        name = config.name = _new_name(stream)
+        name = _new_name(stream)
     if len(name) > MAX_NAME:
         raise ApiError("CONSUMER_NAME_TOO_LONG", max=MAX_NAME)
     if not is_name(name):
         raise ApiError("CONSUMER_BAD_DURABLE_NAME")
-    consumer = Consumer(stream, config, stream.home.clock.wall_ns(), [])
+    consumer = Consumer(stream, config, stream.home.clock.wall_ns(), [], name)
     stream.add_consumer(consumer, _saved(consumer) if consumer.persistent else None)
     consumer.start()
     consumer.events.created()
@@ -183,7 +183,8 @@ def restore_consumers(stream: Stream) -> None:
     for name, saved in store.consumer_configs(stream.key).items():
         try:
             found = msgspec.json.decode(saved, type=Saved)
-            consumer = Consumer(stream, found.config, found.created, stream.store.consumer_records(name))
+            records = stream.store.consumer_records(name)
+            consumer = Consumer(stream, found.config, found.created, records, name)
         except (msgspec.DecodeError, ValueError) as error:
             stream.home.log.error(f"consumer '{stream.name} > {name}' could not be read: {error}")
             continue

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from natsd.jetstream.dates import parse_date
+from natsd.jetstream.dates import parse_moment
 
 if TYPE_CHECKING:
     from natsd.jetstream.consumer_config import ConsumerConfig
@@ -30,7 +30,7 @@ def first_place(stream: Stream, config: ConsumerConfig) -> tuple[int, int, list[
     elif policy == "new":
         seq = visible + 1
     elif policy == "by_start_time":
-        seq = store.seq_at(parse_date(config.opt_start_time or ""))
+        seq = store.seq_at(parse_moment(config.opt_start_time or ""))
         if filters:
             found = store.next_match(seq, filters)
             seq = found[0] if found is not None and found[0] < last else seq

@@ -10,6 +10,7 @@ from functools import lru_cache
 SECOND_NS = 1_000_000_000
 NO_DATE = "0001-01-01T00:00:00Z"
 """How Go writes a date that is not set."""
+MAX_INT64 = (1 << 63) - 1
 NO_DATE_NS = -62_135_596_800 * SECOND_NS
 
 _DATE = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:[.,](\d{1,9})\d*)?(Z|[+-]\d\d:\d\d)", re.ASCII)
@@ -31,6 +32,11 @@ def parse_date(text: str) -> int:
         offset = int(zone[1:3]) * 3600 + int(zone[4:6]) * 60
         seconds += offset if zone[0] == "-" else -offset
     return seconds * SECOND_NS + int((found[7] or "0").ljust(9, "0"))
+
+
+def parse_moment(text: str) -> int:
+    """The same, as far as times of messages reach: 64 bits."""
+    return max(-MAX_INT64 - 1, min(parse_date(text), MAX_INT64))
 
 
 def render_date(wall_ns: int) -> str:

@@ -122,7 +122,7 @@ def _get(stream: Stream, reply: bytes, payload: bytes) -> None:
         _get_last_of_each(stream, reply, body, end_ns)
     else:
         seq = body.seq if start_ns is None else stream.store.seq_at(start_ns)
-        if body.batch > 0:
+        if body.batch:
             _get_batch(stream, reply, body, seq)
         else:
             _give(stream, reply, find(stream, seq, body.last_by_subj, body.next_by_subj), body.no_hdr)
@@ -180,7 +180,7 @@ def _get_batch(stream: Stream, reply: bytes, body: GetRequest, seq: int) -> None
     filters = [body.next_by_subj.encode()] if body.next_by_subj else []
     pending = store.count(filters, max(seq, 1))
     last = sent_bytes = 0
-    most_bytes = body.max_bytes if body.max_bytes > 0 else MOST_BYTES
+    most_bytes = body.max_bytes or MOST_BYTES
     for sent in range(body.batch):
         message = store.next_match(max(seq, 1), filters, visible)
         if message is None:
@@ -214,16 +214,17 @@ def _get_last_of_each(stream: Stream, reply: bytes, body: GetRequest, end_ns: in
         upto -= 1
     upto = min(upto or stream.visible_seq, stream.visible_seq)
     filters = [subject.encode() for subject in body.multi_last]
-    seqs = [seq for seq in store.last_of_each(filters, upto) if seq >= body.seq]
+    found = store.last_of_each(filters, upto)
+    seqs = [seq for seq in found if seq >= body.seq]
     if len(seqs) > MOST_RESULTS:
         _say(stream, reply, TOO_MANY)
         return
-    if not seqs:
+    if not found:
         _say(stream, reply, NO_RESULTS)
         return
     last = sent_bytes = 0
     most = min(body.batch if body.batch > 0 else len(seqs), len(seqs))
-    most_bytes = body.max_bytes if body.max_bytes > 0 else MOST_BYTES
+    most_bytes = body.max_bytes or MOST_BYTES
     pending = len(seqs)
     for message in store.load_many(seqs[:most]):
         pending -= 1

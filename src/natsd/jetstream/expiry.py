@@ -104,8 +104,8 @@ class Expiry:
         stream.count_bytes()
         if self._leaves_markers and stream.store.expired:
             self._leave_markers()
-        if next_ns and not stream.closed and self._timer is None:
-            self._set(next_ns)
+        if next_ns and not stream.closed:
+            self.note(next_ns)  # a marker may have set the timer for a later time
         return 0 < next_ns <= now
 
     def _leave_markers(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from base64 import b64encode
 from typing import TYPE_CHECKING, Any
 
-from natsd.jetstream.dates import parse_date, render_date
+from natsd.jetstream.dates import parse_moment, render_date
 from natsd.jetstream.errors import ApiError
 from natsd.jetstream.purging import Purge
 from natsd.jetstream.request import Route
@@ -72,7 +72,7 @@ def find_last(stream: Stream, subject: bytes) -> Message | None:
 def date_in(text: str) -> int:
     """The wall clock time of a request. Raises ApiError."""
     try:
-        return parse_date(text)
+        return parse_moment(text)
     except ValueError as error:
         raise ApiError("INVALID_JSON", err=f"json: {error}") from None
 
@@ -82,7 +82,8 @@ def get(request: ApiRequest) -> dict[str, Any]:
     if request.is_empty:
         raise ApiError("BAD_REQUEST")
     body = request.decode(GetRequest)
-    by_time = body.start_time is not None
+    start_ns, _ = (date_in(text) if text is not None else None for text in (body.start_time, body.up_to_time))
+    by_time = start_ns is not None
     if (
         (body.batch > 0 or body.max_bytes > 0)
         or (body.seq and (body.last_by_subj or by_time))
@@ -91,7 +92,7 @@ def get(request: ApiRequest) -> dict[str, Any]:
     ):
         raise ApiError("BAD_REQUEST")
     stream = request.stream
-    seq = body.seq if body.start_time is None else stream.store.seq_at(date_in(body.start_time))
+    seq = body.seq if start_ns is None else stream.store.seq_at(start_ns)
     message = find(stream, seq, body.last_by_subj, body.next_by_subj)
     if message is None:
         raise ApiError("NO_MESSAGE_FOUND")

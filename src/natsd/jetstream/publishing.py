@@ -39,6 +39,7 @@ REFUSALS = {
     REFUSED_PER_SUBJECT: "maximum messages per subject exceeded",
 }
 MAX_HEADER = 65535
+MAX_INT64 = (1 << 63) - 1
 NEVER = -1
 MESSAGE_OVERHEAD = 22
 """What a message costs beside its subject, header and payload, when it is held against an account's limit."""
@@ -319,7 +320,9 @@ class Publishing:
         wanted = ours.get(headers.EXPECTED_STREAM)
         if wanted and wanted != stream.name.encode():
             raise ApiError("STREAM_NOT_MATCH")
-        if not stream.config.allow_msg_ttl and self._has_ttl(ours):
+        ttl = ours.get(headers.TTL)
+        if ttl and not stream.config.allow_msg_ttl:
+            parse_ttl(ttl)  # a wrong one is told as such here too
             raise ApiError("MESSAGE_TTL_DISABLED")
         about = ours.get(headers.EXPECTED_LAST_SUBJECT_SEQ_SUBJECT)
         seq = _number(ours.get(headers.EXPECTED_LAST_SUBJECT_SEQ))
@@ -339,17 +342,8 @@ class Publishing:
             return last[0] if last is not None else 0
         return self._stream().store.last_seq_of(subject)
 
-    def _has_ttl(self, ours: dict[bytes, bytes]) -> bool:
-        value = ours.get(headers.TTL)
-        if not value:
-            return False
-        try:
-            return parse_ttl(value) != 0
-        except ApiError:
-            return False
-
     def _rollup_of(self, ours: dict[bytes, bytes], sourced: bool) -> bytes:
-        rollup = ours.get(headers.ROLLUP)
+        rollup = ours.get(headers.ROLLUP, b"").lower()
         if not rollup:
             return b""
         config = self._stream().config
@@ -457,7 +451,9 @@ def parse_ttl(value: bytes) -> int:
     if text.lower() == "never":
         return NEVER
     if text.isascii() and text.isdigit() and text != "0":
-        return min(int(text), 1 << 32) if len(text) < 20 else 1 << 32
+        if len(text) > 19 or int(text) > MAX_INT64:
+            raise ApiError("MESSAGE_TTL_INVALID")
+        return min(int(text), 1 << 32)
     try:
         ns = parse_duration(text)
     except ValueError:
@@ -468,7 +464,10 @@ def parse_ttl(value: bytes) -> int:
 
 
 def _number(value: bytes | None) -> int | None:
-    return int(value) if value is not None and value.isdigit() and len(value) < 20 else None
+    """What a header expects; a number that there is nowhere where it is none."""
+    if not value:
+        return None
+    return int(value) if value.isdigit() and len(value) < 20 else -1
 
 
 def _size(message: Message) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from typing import TYPE_CHECKING, Any, TypeVar, cast, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar, cast, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -36,7 +36,7 @@ def _decoder(kind: Hashable) -> msgspec.json.Decoder[Any]:
 
 def decode(payload: bytes, kind: type[Body], *, strict: bool) -> Body:
     """A record of `kind`. strict: unknown keys are refused. Raises ApiError INVALID_JSON."""
-    if not payload.strip():
+    if payload.strip() in (b"", b"null"):
         return kind()
     try:
         body: Body = _decoder(cast("Hashable", kind)).decode(payload)
@@ -80,19 +80,34 @@ def _as_go(text: str, kind: type[Any]) -> str:
     return f"{_first_down(what)} in field {kind.__name__}.{path}" if path else _first_down(what)
 
 
+class _Field(NamedTuple):
+    """A key of a record. below: the record in it. blank: what null is within its list or map, None without those.
+
+    picks: whether it is one of a few words.
+    """
+
+    name: str
+    below: type[Any] | None
+    blank: Any
+    picks: bool
+
+
 @cache
-def _fields(kind: Hashable) -> dict[str, tuple[str, type[Any] | None, bool]]:
-    """Lower case key to key, the record below it, and whether a list of them."""
+def _fields(kind: Hashable) -> dict[str, _Field]:
+    """By keys in lower case."""
     hints = get_type_hints(cast("type[Any]", kind))
     fields = {}
     for field in msgspec.structs.fields(cast("type[Any]", kind)):
-        below, many = None, False
-        for part in (hints[field.name], *_parts(hints[field.name])):
+        below = blank = None
+        parts = [hints[field.name], *_parts(hints[field.name])]
+        for part in parts:
             if isinstance(part, type) and issubclass(part, msgspec.Struct):
                 below = part
-            if getattr(part, "__origin__", None) is list:
-                many = True
-        fields[field.encode_name.lower()] = (field.encode_name, below, many)
+            if get_origin(part) in (list, dict):
+                inner = get_args(part)[-1]
+                blank = {int: 0, str: ""}.get(inner, {})
+        picks = any(get_origin(part) is Literal for part in parts)
+        fields[field.encode_name.lower()] = _Field(field.encode_name, below, blank, picks)
     return fields
 
 
@@ -107,20 +122,26 @@ def _tidy(raw: Any, kind: type[Any] | None, strict: bool) -> Any:
     if not isinstance(raw, dict) or kind is None:
         return raw
     fields = _fields(cast("Hashable", kind))
-    tidy = {}
+    tidy: dict[str, Any] = {}
     for key, value in raw.items():
-        name, below, many = fields.get(key.lower(), ("", None, False))
-        if not name:
+        field = fields.get(key.lower())
+        if field is None:
             if strict:
                 raise ApiError("INVALID_JSON", err=f'json: unknown field "{key}"')
-            continue
-        if value is None:
-            continue
-        if many and isinstance(value, list):
-            tidy[name] = [_tidy(item, below, strict) for item in value if item is not None]
-        else:
-            tidy[name] = _tidy(value, below, strict)
+        elif value is not None or field.picks:
+            tidy[field.name] = _tidy_value(value, field, kind, strict)
     return tidy
+
+
+def _tidy_value(value: Any, field: _Field, kind: type[Any], strict: bool) -> Any:
+    if field.blank is not None:
+        if isinstance(value, list):
+            return [field.blank if item is None else _tidy(item, field.below, strict) for item in value]
+        if isinstance(value, dict):
+            return {key: field.blank if item is None else item for key, item in value.items()}
+    if isinstance(value, str) and field.name in getattr(kind, "ANY_CASE", ()):
+        return value.lower()
+    return _tidy(value, field.below, strict)
 
 
 def _check_numbers(body: Any) -> None:

@@ -19,7 +19,7 @@ import msgspec
 
 from natsd.base.clock import SECOND_NS
 from natsd.jetstream import headers
-from natsd.jetstream.dates import parse_date
+from natsd.jetstream.dates import parse_moment
 from natsd.jetstream.errors import ApiError
 from natsd.store.reading import batches
 from natsd.subjects.transform import Transform, covers
@@ -122,7 +122,7 @@ class Inflow:
         if self.source.opt_start_seq:
             return self.source.opt_start_seq
         if self.source.opt_start_time is not None:
-            return origin.store.seq_at(parse_date(self.source.opt_start_time))
+            return origin.store.seq_at(parse_moment(self.source.opt_start_time))
         return 1
 
     def wants(self, subject: bytes) -> bool:

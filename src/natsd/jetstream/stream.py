@@ -231,6 +231,8 @@ class Stream:
         sourcing.update(self, old)
         for consumer in list(self.consumers.values()):
             consumer.on_config()
+        if old.retention != "interest":
+            self.on_interest()
         home.advisories.tell_of_stream(self.name, "modify")
         slices.lower(self, limits_of(config), on_end)
 
@@ -339,6 +341,11 @@ class Stream:
             slices.drop_unneeded(self, on_end)
         else:
             on_end()
+
+    def on_interest(self) -> None:
+        """Consumers are about other subjects than before, or that counts since now."""
+        if self.config.retention == "interest":
+            slices.drop_unneeded(self, lambda: None)
 
     def drop_unneeded(self, seqs: list[int]) -> None:
         """Remove those of some messages that no consumer needs; of a work queue, all of them."""

@@ -90,6 +90,7 @@ class StreamConfig(Record):
     """All that is known of how a stream is to be."""
 
     UNSIGNED = ("first_seq",)
+    ANY_CASE = ("discard",)
     SHORT = ("max_msg_size",)
 
     name: str = ""
@@ -149,7 +150,8 @@ class StreamConfig(Record):
         for name in ("placement", "subject_transform", "republish"):
             value = getattr(self, name)
             if value is not None:
-                shown[name] = {key: part for key, part in msgspec.to_builtins(value).items() if part or key == "dest"}
+                always = ("src", "dest") if name == "subject_transform" else ("dest",)
+                shown[name] = {key: part for key, part in msgspec.to_builtins(value).items() if part or key in always}
         limits = msgspec.to_builtins(self.consumer_limits)
         shown["consumer_limits"] = {key: part for key, part in limits.items() if part}
         return shown
