@@ -42,7 +42,7 @@ class Player:
         return max(self.rng.randrange(index.first_seq - 2, index.last_seq + 4), 0)
 
     def filters(self) -> list[bytes]:
-        return self.rng.choices(FILTERS, k=self.rng.choice([0, 1, 1, 1, 2, 3, 12]))
+        return self.rng.choices(FILTERS, k=self.rng.choice([0, 1, 1, 1, 2, 3, 12, 40]))
 
     def append(self) -> None:
         self.now += self.rng.choice([0, 0, 1, 5])

@@ -20,7 +20,8 @@ from natsd.jetstream.pins import Pins
 from natsd.jetstream.pull import PullQueue
 from natsd.jetstream.push import PushTarget
 from natsd.jetstream.redelivery import Redelivery
-from natsd.subjects.match import is_subset, matches
+from natsd.subjects.match import is_subset
+from natsd.subjects.tree import PatternTree
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,6 +45,7 @@ class Consumer:
         "_removed",
         "_sampled",
         "_wait_timer",
+        "_wanted",
         "ack_prefix",
         "acked_ns",
         "begun",
@@ -93,6 +95,7 @@ class Consumer:
         self.pins = Pins(self, queue)
         self.delivery = Delivery(self)
         self._filters = [subject.encode() for subject in config.filters]
+        self._wanted = PatternTree(self._filters)
         self._backoff = config.backoff
         self._removed: list[int] = []
         self._sampled: dict[int, int] = {}
@@ -207,6 +210,7 @@ class Consumer:
             self.events.paused()
         if sorted(config.filters) != sorted(old.filters):
             self._filters = [subject.encode() for subject in config.filters]
+            self._wanted = PatternTree(self._filters)
             self.cursor.refilter(self._filters)
             self.stream.on_interest()
         self.delivery.configure()
@@ -237,8 +241,7 @@ class Consumer:
 
     def wants(self, subject: bytes) -> bool:
         """Whether a subject is one of those it is about."""
-        filters = self._filters
-        return not filters or any(matches(pattern, subject) for pattern in filters)
+        return not self._filters or self._wanted.matches(subject)
 
     def on_visible(self, last_seq: int) -> None:
         """Messages up to `last_seq` may be delivered."""

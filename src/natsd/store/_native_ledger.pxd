@@ -26,7 +26,7 @@ cdef class Ledger:
     cdef dict filters  # by the key of their patterns
     cdef Filter everything
     cdef dict words  # literal subject -> filters that name it
-    cdef dict starts  # what stands before a wildcard -> (pattern, filter)
+    cdef dict starts  # what stands before a wildcard -> (pattern or None, filter)
     cdef uint64_t* gone
     cdef size_t ngone, gone_capacity
 

@@ -471,8 +471,8 @@ cdef class Ledger:
                 wanted.live += self.subject_rows.rows[number].count
             for pattern in patterns.words:
                 self.words.setdefault(pattern, []).append(wanted)
-            for pattern in patterns.wildcards:
-                self.starts.setdefault(start_of(pattern), []).append((pattern, wanted))
+            for start, pattern in doors(patterns):
+                self.starts.setdefault(start, []).append((pattern, wanted))
         self.filters[patterns.key] = wanted
         return wanted
 
@@ -491,8 +491,8 @@ cdef class Ledger:
                         row_leave(&self.subject_rows.rows[number], <void*> wanted)
         for pattern in wanted.patterns.words:
             drop_from(self.words, pattern, wanted)
-        for pattern in wanted.patterns.wildcards:
-            drop_from(self.starts, start_of(pattern), (pattern, wanted))
+        for start, pattern in doors(wanted.patterns):
+            drop_from(self.starts, start, (pattern, wanted))
         return 0
 
     cdef int join_filters(self, uint32_t number, bytes subject) except -1:
@@ -517,11 +517,20 @@ cdef class Ledger:
                 found = self.starts.get(subject[:i])
                 if found is not None:
                     for pattern, wanted in <list> found:
-                        if not has_row(wanted, number) and pattern_matches(
-                                PyBytes_AS_STRING(pattern), PyBytes_GET_SIZE(pattern), text, size):
+                        if not has_row(wanted, number) and (
+                                wanted.patterns.matches(subject) if pattern is None else pattern_matches(
+                                    PyBytes_AS_STRING(pattern), PyBytes_GET_SIZE(pattern), text, size)):
                             row_join(&self.subject_rows.rows[number], <void*> wanted)
                             wanted.admit(number)
         return 0
+
+
+cdef list doors(Patterns patterns):
+    """What stands before a wildcard, with the pattern that goes on there; None where there are many to try at once."""
+    cdef bytes pattern
+    if patterns.tree is not None:
+        return [(start, None) for start in {start_of(pattern) for pattern in patterns.wildcards}]
+    return [(start_of(pattern), pattern) for pattern in patterns.wildcards]
 
 
 cdef int drop_from(dict lists, bytes key, item) except -1:

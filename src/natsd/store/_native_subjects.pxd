@@ -37,7 +37,7 @@ cdef class Patterns:
     cdef readonly bint everything
     cdef readonly set words
     cdef readonly list wildcards
-    cdef dict starts
+    cdef dict tree  # of many wildcards
     cdef bint matches(self, bytes subject) except -1
 
 cdef int subjects_begin(Subjects* subjects) except -1

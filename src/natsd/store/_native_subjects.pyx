@@ -238,26 +238,47 @@ cdef class Patterns:
             else:
                 self.words.add(pattern)
         if len(self.wildcards) > FEW:
-            self.starts = {}
+            self.tree = {}
             for pattern in self.wildcards:
-                self.starts.setdefault(start_of(pattern), []).append(pattern)
+                plant(self.tree, pattern)
 
     cdef bint matches(self, bytes subject) except -1:
         cdef const char* text = PyBytes_AS_STRING(subject)
-        cdef size_t size = PyBytes_GET_SIZE(subject), i
-        cdef bytes pattern
+        cdef size_t size = PyBytes_GET_SIZE(subject)
         if self.everything or (self.words and subject in self.words):
             return True
         if not self.wildcards or has_empty_token(text, size):
             return False
-        if self.starts is None:
+        if self.tree is None:
             return any_matches(self.wildcards, text, size)
-        for i in range(size + 1):
-            if i == 0 or text[i - 1] == c'.':
-                found = self.starts.get(subject[:i])
-                if found is not None and any_matches(<list> found, text, size):
-                    return True
-        return False
+        return stands_in(self.tree, text, 0, size)
+
+
+cdef int plant(dict place, bytes pattern) except -1:
+    """Put a pattern into a tree of tokens. Under False it is known that one ends there, under None that all matches."""
+    cdef list tokens = pattern.split(b".")
+    rest = tokens[len(tokens) - 1] == b">"
+    if rest:
+        tokens.pop()
+    for token in tokens:
+        place = place.setdefault(token, {})
+    place[None if rest else False] = True
+    return 0
+
+
+cdef bint stands_in(dict place, const char* text, size_t begin, size_t size) except -1:
+    """Whether the tokens from `begin` on match below a place. Each place is come to once at most."""
+    cdef size_t end
+    if begin > size:
+        return False in place
+    if None in place:
+        return True
+    end = token_end(text, begin, size)
+    found = place.get(text[begin:end])
+    if found is not None and stands_in(<dict> found, text, end + 1, size):
+        return True
+    found = place.get(b"*")
+    return found is not None and stands_in(<dict> found, text, end + 1, size)
 
 
 cdef bint any_matches(list patterns, const char* text, size_t size) except -1:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from natsd.subjects.match import matches
+from natsd.subjects.tree import PatternTree
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -15,12 +15,13 @@ if TYPE_CHECKING:
 class Filter:
     """One set of subject patterns, shared by the cursors that have it. No patterns: everything matches."""
 
-    __slots__ = ("appended", "cursors", "farthest", "key", "wildcards", "words")
+    __slots__ = ("_tree", "appended", "cursors", "farthest", "key", "wildcards", "words")
 
     def __init__(self, key: tuple[bytes, ...]) -> None:
         self.key = key
         self.words = {pattern for pattern in key if not is_pattern(pattern)}
         self.wildcards = [pattern for pattern in key if pattern not in self.words]
+        self._tree = PatternTree(self.wildcards)
         self.cursors: set[Cursor] = set()
         self.appended = 0
         self.farthest = 0  # a cursor may have been put here, beyond what there is
@@ -28,7 +29,7 @@ class Filter:
     def matches(self, subject: bytes) -> bool:
         if not self.key or subject in self.words:
             return True
-        return any(matches(pattern, subject) for pattern in self.wildcards)
+        return bool(self.wildcards) and self._tree.matches(subject)
 
 
 def is_pattern(subject: bytes) -> bool:
