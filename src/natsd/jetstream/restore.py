@@ -214,6 +214,9 @@ class Restore:
             yield PART_COST
             return
         stream = self._stream
+        if isinstance(part, backup.Gone) and not part.ranges:
+            yield PART_COST
+            return
         if stream is None:
             raise BackupError("its parts are in no order")
         if isinstance(part, list):
