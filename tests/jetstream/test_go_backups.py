@@ -196,6 +196,8 @@ BAD: dict[str, bytes] = {
     "a folder": files(META, special("msgs", tarfile.DIRTYPE)),
     "a global header": files(META, special("x", tarfile.XGLTYPE)),
     "a document far too long": files(META, special("obs/C/meta.inf", tarfile.REGTYPE, 17 << 20), end=False)[:4096],
+    "a state far too long": files(META, special("obs/C/o.dat", tarfile.REGTYPE, 3 << 20), end=False)[:4096],
+    "an extended header far too long": files(META, special("x", tarfile.XHDTYPE, 1 << 17), end=False)[:4096],
     "an extended header that makes no sense": files(special("x", tarfile.XHDTYPE, 5), META),
     "cut within a file": files(META, SUM, ("msgs/1.blk", record(1) * 20))[:4000],
     "cut between files": files(META, SUM, end=False),

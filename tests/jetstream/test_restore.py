@@ -373,3 +373,21 @@ def test_a_restore_that_was_never_finished_is_thrown_away_at_the_start(house: Ho
     house.reopen()
     assert set(house.file.streams()) == {"$G/S"}
     assert set(house.home.streams) == {"S"}
+
+
+def test_a_restore_waits_for_a_slow_disk_and_gives_up_on_one_that_is_dead(monkeypatch: pytest.MonkeyPatch) -> None:
+    house = House()
+    begun = house.ask("STREAM.RESTORE.R", {"config": {"name": "R"}, "state": {}})
+    waiting: list[Any] = []
+    monkeypatch.setattr(type(house.home.commits("file")), "after", lambda self, callback: waiting.append(callback))
+    whole = state(400) + b"".join(entry(seq, payload=bytes(60_000)) for seq in range(1, 400)) + END
+    inbox = house.inbox()
+    house.publish(begun["deliver_subject"], pack(whole), inbox.name)
+    assert len(waiting) == 1 and inbox.take() == []
+    house.move(30)
+    waiting.pop()()
+    house.settle()
+    assert len(waiting) == 1
+    house.move(61)
+    assert house.home.restoring == {}
+    assert "$G/R" not in house.file.streams()

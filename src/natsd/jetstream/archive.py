@@ -28,6 +28,8 @@ STATE, CONSUMERS = b"state.json", b"consumers/"
 MOST_NAME = 1 << 16
 OVERHEAD = 32
 NUMBERS = 5
+NINE_ENDS, NINE_BYTES = 0x808080808080808080, 0x008080808080808080
+"""The bits that say where a varint ends, and what they are in one of nine bytes."""
 
 
 class Pair(msgspec.Struct):
@@ -118,7 +120,7 @@ class Reader:
         self._most = most_bytes
         self._data = b""
         self._at = 0  # what lies before is used up
-        self._more: list[bytes] = []  # pieces that came since, and how many bytes are wanted before it is worth a look
+        self._more = bytearray()  # what came since, and how many bytes are wanted before it is worth a look
         self._need = len(MAGIC)
         self._head: backup.Head | None = None
         self._consumers = 0  # how many are still to come
@@ -128,14 +130,14 @@ class Reader:
 
     def feed(self, data: bytes) -> None:
         """Take a piece; the first one begins with MAGIC."""
-        self._more.append(data)
+        self._more += data
 
     def take(self) -> Part | None:
         """The next part. Raises BackupError."""
         if self._more:
-            if len(self._data) - self._at + sum(map(len, self._more)) < self._need:
+            if len(self._data) - self._at + len(self._more) < self._need:
                 return None
-            self._data = b"".join([self._data[self._at :], *self._more])
+            self._data = self._data[self._at :] + self._more
             self._at = 0
             self._more.clear()
         if self._head is None:
@@ -246,8 +248,12 @@ def _entry(data: bytes, at: int) -> tuple[int, int, int, int, int, int]:
 
     Raises IndexError where it goes on, BackupError.
     """
-    # One loop, and no call for each number: most of what reading a backup takes is here.
+    # No call for each number, and the nine bytes of a time at once: most of what reading a backup takes is here.
     found: list[int] = []
+    bits = int.from_bytes(data[at + 1 : at + 10], "little")
+    if data[at] < 128 and bits & NINE_ENDS == NINE_BYTES:
+        found = [data[at], bits >> 64 << 56 | _squeeze(bits)]
+        at += 10
     value = shift = 0
     while len(found) < NUMBERS:
         byte = data[at]
@@ -264,6 +270,13 @@ def _entry(data: bytes, at: int) -> tuple[int, int, int, int, int, int]:
     if time >> 64:
         raise BackupError("a number in it is too large")
     return at, length, time >> 1 ^ -(time & 1), seq, header_bytes, payload_bytes
+
+
+def _squeeze(bits: int) -> int:
+    """Eight bytes without the highest bit of each."""
+    bits = bits & 0x007F007F007F007F | (bits & 0x7F007F007F007F00) >> 1
+    bits = bits & 0x00003FFF00003FFF | (bits & 0x3FFF00003FFF0000) >> 2
+    return bits & 0x0FFFFFFF | (bits & 0x0FFFFFFF00000000) >> 4
 
 
 def _decode(document: bytes, kind: type[Any]) -> Any:

@@ -1,8 +1,8 @@
 """What a backup is made of, whichever way it is laid out: readers of layouts give these parts in this order.
 
-Head, then any number of Consumer, list of messages and Gone in any order, then Tail. A reader is fed bytes and gives
-one part at a time, a list of messages never longer than BATCH_BYTES and one message, so that a turn of the loop is
-bounded.
+Head, then any number of Consumer, list of messages and Gone in any order, then Tail; a Gone of nothing may stand
+anywhere and only ends a step. A reader is fed bytes and gives one part at a time, a list of messages never longer than
+BATCH_BYTES and one message, so that a turn of the loop is bounded.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 BATCH_BYTES = 64 * 1024
 MOST_MESSAGE = 32 << 20
 """The longest header and payload of a message there can be."""
-MOST_DOCUMENT = 16 << 20
-"""The longest configuration or state of a consumer."""
+MOST_DOCUMENT = 8 << 20
+"""The longest configuration or state of a consumer: one is looked at in a turn."""
 MOST_SEQ = 1 << 63
 
 

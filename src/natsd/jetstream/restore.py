@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     Delivered = tuple[bytes, bytes | None, bytes | None, bytes]
 
 STALLED_NS = 5 * SECOND_NS
+DISK_NS = 60 * SECOND_NS
+"""A disk that is not done by then has failed."""
 TURN_BYTES, TURN_NS = 256 * 1024, 5_000_000
 DISK_BYTES = 16 << 20
 MOST_AHEAD = 32 << 20
@@ -102,10 +104,10 @@ class Restore:
 
     # Chunks.
 
-    def _wait(self) -> None:
+    def _wait(self, delay_ns: int = STALLED_NS) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self._home.timers.schedule(STALLED_NS, self._on_silence)
+        self._timer = self._home.timers.schedule(delay_ns, self._on_silence)
 
     def _on_silence(self) -> None:
         self._timer = None
@@ -164,6 +166,7 @@ class Restore:
             self._undurable += done
         if self._undurable > DISK_BYTES:
             self._undurable = 0
+            self._wait(DISK_NS)
             self._home.commits(self._config.storage).after(self._later)
         else:
             self._later()
@@ -214,6 +217,9 @@ class Restore:
             yield PART_COST
             return
         stream = self._stream
+        if isinstance(part, backup.Gone) and not part.ranges:
+            yield PART_COST
+            return
         if stream is None:
             raise BackupError("its parts are in no order")
         if isinstance(part, list):

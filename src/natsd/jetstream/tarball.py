@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 UNIT = 512
 META, SUM, STATE, ERRORS = "meta.inf", "meta.sum", "o.dat", "errors.txt"
 PAX = tarfile.XHDTYPE
+MOST_PAX, MOST_STATE = 1 << 16, 2 << 20
 _FILE = re.compile(r"msgs/(\d{1,9})\.(blk|idx)", re.ASCII)
 _CONSUMER = re.compile(r"obs/([^/]+)/([^/]+)")
 
@@ -108,8 +109,9 @@ class Reader:
             part = self._read_on() if self._file else None
             if part is not None:
                 return part
-            if not self._parts and (self._file or not self._begin_file()):
-                return None
+            if not self._parts:
+                # Files may be empty and very many: each is a step of its own.
+                return Gone([]) if not self._file and self._begin_file() else None
 
     def _begin_file(self) -> bool:
         """Look at the next header; whether there was one."""
@@ -156,7 +158,8 @@ class Reader:
         elif name == "msgs/index.db":
             self._index = Index()
         elif pax or found is not None or name in (META, SUM, ERRORS) or consumer is not None:
-            if size > MOST_DOCUMENT:
+            most = MOST_PAX if pax else MOST_STATE if consumer is not None and consumer[2] == STATE else MOST_DOCUMENT
+            if size > most:
                 raise BackupError(f"{name!r} in it is longer than it may be")
         if consumer is not None and consumer[1] != self._consumer:
             self._end_consumer()
