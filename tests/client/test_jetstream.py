@@ -9,7 +9,7 @@ import pytest
 
 from natsd.client.bucket import BadBucket
 from natsd.client.errors import ClientError
-from natsd.client.jetstream import ApiError, JetStream, meta_of, read_answer, status_of
+from natsd.client.jetstream import ApiError, JetStream, is_control, meta_of, read_answer, status_of
 from natsd.client.key_value import BadKey, bucket_config, check_key, ttl_text
 from natsd.client.message import Message, Subscription
 from natsd.client.object_store import digest_text
@@ -110,3 +110,23 @@ def test_a_refused_request_says_what_could_not_be_done(ask: Any, words: str) -> 
     assert str(refused.value) == f"{words}: bad request (10003)" and refused.value.description == "bad request"
     with pytest.raises(ApiError, match=r"^bad request \(10003\)$"):
         JetStream(connection).account_info()
+
+
+def test_what_a_push_consumer_says_of_itself_is_answered() -> None:
+    said: list[tuple[str, bytes]] = []
+
+    class Link:
+        def publish(self, subject: str) -> None:
+            said.append(("published", subject.encode()))
+
+        def respond(self, message: Message) -> None:
+            said.append(("answered", message.reply_bytes or b""))
+
+    link: Any = Link()
+    assert not is_control(link, message(b"$JS.ACK.S.C.1.1.1.1.1", None, b"data"))
+    assert is_control(link, message(None, b"NATS/1.0 100 Idle Heartbeat\r\nNats-Last-Consumer: 3\r\n\r\n"))
+    assert said == []
+    assert is_control(link, message(b"$JS.FC.S.C.x", b"NATS/1.0 100 FlowControl Request\r\n\r\n"))
+    stalled = b"NATS/1.0 100 Idle Heartbeat\r\nNats-Consumer-Stalled: $JS.FC.S.C.y\r\n\r\n"
+    assert is_control(link, message(None, stalled))
+    assert said == [("answered", b"$JS.FC.S.C.x"), ("published", b"$JS.FC.S.C.y")]

@@ -137,6 +137,18 @@ def meta_of(message: Message) -> Meta | None:
         return None
 
 
+def is_control(connection: Connection, message: Message) -> bool:
+    """Whether a push consumer sent it about itself: a heartbeat, or flow control, which is answered."""
+    if status_of(message) != 100:
+        return False
+    stalled = dict(message.headers).get("Nats-Consumer-Stalled")
+    if stalled:
+        connection.publish(stalled)
+    elif message.reply_bytes:
+        connection.respond(message)
+    return True
+
+
 class JetStream:
     """The JetStream of one connection. `prefix` is where its API is; `trace` hears ``>>>`` and ``<<<`` lines."""
 

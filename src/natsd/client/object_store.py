@@ -139,9 +139,7 @@ class ObjectStore:
             wanted = int(info.get("size") or 0)
             raise BadObject(f"nats: object {info['name']} has {size:,} bytes instead of {wanted:,}")
         if info.get("digest") and digest_text(digest.digest()) != info["digest"]:
-            raise BadObject(
-                f"nats: the digest of object {info['name']} is wrong: its bytes are not those stored"
-            )
+            raise BadObject(f"nats: the digest of object {info['name']} is wrong: its bytes are not those stored")
         return size
 
     # -- writing

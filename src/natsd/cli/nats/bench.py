@@ -64,6 +64,7 @@ command = _BenchGroup(
 \b
 Examples:
   nats bench sub orders --clients 2 & nats bench pub orders --msgs 1000000 --size 16
+  nats bench js pub async events --create --batch 4000
   nats bench service serve add & nats bench service request add --clients 4
   nats bench orders --pub 1 --sub 2 --msgs 100000 --size 128
 """,

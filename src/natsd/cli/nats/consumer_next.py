@@ -25,7 +25,7 @@ from natsd.cli.stop import take_interrupts
 from natsd.cli.times import render_time
 from natsd.cli.values import comma, short_duration
 from natsd.client.errors import NoResponders, Timeout
-from natsd.client.jetstream import ACK, NAK, TERM, meta_of, status_of
+from natsd.client.jetstream import ACK, NAK, TERM, is_control, meta_of
 from natsd.client.pulling import Puller
 
 if TYPE_CHECKING:
@@ -187,7 +187,7 @@ def listen(
         while not count or seen < count:
             console.flush()
             message = subscription.next()
-            if message is None or _is_control(js, message):
+            if message is None or is_control(connection, message):
                 continue
             show_delivery(message, raw, as_json)
             if ack and message.reply_bytes:
@@ -204,15 +204,3 @@ def _pull(js: JetStream, stream: str, consumer: str, ack: bool, raw: bool, as_js
         if ack and message.reply_bytes:
             js.connection.respond(message, ACK)
             js.connection.flush()
-
-
-def _is_control(js: JetStream, message: Message) -> bool:
-    """Heartbeats and flow control of push consumers; what wants an answer gets it."""
-    if status_of(message) != 100:
-        return False
-    stalled = dict(message.headers).get("Nats-Consumer-Stalled")
-    if stalled:
-        js.connection.publish(stalled)
-    elif message.reply_bytes:
-        js.connection.respond(message)
-    return True

@@ -14,7 +14,7 @@ from natsd.cli.nats.show import Pretty
 from natsd.cli.nats.stream_read import last_sequence, read_last_of_each, read_one_by_one
 from natsd.cli.times import local_time, render_time
 from natsd.cli.values import comma, quote, short_duration
-from natsd.client.jetstream import ACK, CONSUMER_NOT_FOUND, ApiError, StoredMessage, meta_of, status_of
+from natsd.client.jetstream import ACK, CONSUMER_NOT_FOUND, ApiError, StoredMessage, is_control, meta_of
 from natsd.client.message import Subscription
 from natsd.client.pulling import Ordered, Puller
 from natsd.client.stored import time_of
@@ -170,16 +170,11 @@ class StreamReader:
     # -- what they share
 
     def _pushed(self, inbox: Subscription, timeout_s: float | None) -> Message | None:
-        """The next message of a push consumer; its heartbeats and flow control are answered."""
+        """The next message of a push consumer."""
         while True:
             message = inbox.next(timeout_s)
-            if message is None or status_of(message) != 100:
+            if message is None or not is_control(self._js.connection, message):
                 return message
-            stalled = dict(message.headers).get("Nats-Consumer-Stalled")
-            if stalled:
-                self._js.connection.publish(stalled)
-            elif message.reply_bytes:
-                self._js.connection.respond(message)
 
     def _loop(self, following: Callable[[float | None], Message | None], ack: bytes | None) -> None:
         quiet_since = time.monotonic()
