@@ -1,103 +1,33 @@
-"""Users and their rights as plain records, whoever wrote them: a program's options or a configuration file."""
+"""Users and their rights, whoever wrote them: a program or a configuration file. The records: config/records.py."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from natsd.base.errors import OptionsError
+from natsd.config.records import (
+    CONNECTION_TYPES,
+    DEFAULT_MAX_RESPONSES,
+    DEFAULT_RESPONSE_EXPIRES_S,
+    Permissions,
+    ResponseRules,
+    SubjectRules,
+    User,
+)
 from natsd.subjects.valid import is_valid
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
-DEFAULT_MAX_RESPONSES = 1
-DEFAULT_RESPONSE_EXPIRES_S = 120.0
-CONNECTION_TYPES = frozenset(("STANDARD", "WEBSOCKET", "LEAFNODE", "LEAFNODE_WS", "MQTT", "MQTT_WS", "IN_PROCESS"))
-
-
-class SubjectRules:
-    """What may be published or subscribed to. allow: None for everything, empty for nothing; deny goes before allow.
-
-    A rule of subscriptions may have the form "subject queue": it holds for queue subscriptions of such groups.
-    """
-
-    __slots__ = ("allow", "deny")
-
-    def __init__(self, allow: list[str] | None = None, deny: list[str] | None = None) -> None:
-        self.allow = allow
-        self.deny = deny or []
-
-
-class ResponseRules:
-    """Publishing to the reply subject of a message one was given: how often, and for how long. Negative: no limit."""
-
-    __slots__ = ("expires_s", "max_msgs")
-
-    def __init__(self, max_msgs: int = DEFAULT_MAX_RESPONSES, expires_s: float = DEFAULT_RESPONSE_EXPIRES_S) -> None:
-        self.max_msgs = max_msgs
-        self.expires_s = expires_s
-
-
-class Permissions:
-    """The rights of a user. None for publish or subscribe: everything; with responses and no publish.allow: replies."""
-
-    __slots__ = ("publish", "responses", "subscribe")
-
-    def __init__(
-        self,
-        publish: SubjectRules | None = None,
-        subscribe: SubjectRules | None = None,
-        responses: ResponseRules | None = None,
-    ) -> None:
-        self.publish = publish
-        self.subscribe = subscribe
-        self.responses = responses
-
-    @property
-    def key(self) -> tuple[object, ...]:
-        """Equal where all the rules are."""
-        parts: list[object] = [
-            None if rules is None else (None if rules.allow is None else tuple(rules.allow), tuple(rules.deny))
-            for rules in (self.publish, self.subscribe)
-        ]
-        responses = self.responses
-        return (*parts, None if responses is None else (responses.max_msgs, responses.expires_s))
-
-
-class User:
-    """One user: a name and a password (plain or a bcrypt hash), or a public user nkey.
-
-    account: empty for the global one. connection_types: names of CONNECTION_TYPES; empty for all.
-    """
-
-    __slots__ = ("account", "connection_types", "nkey", "password", "permissions", "proxy_required", "user")
-
-    def __init__(
-        self,
-        user: str = "",
-        password: str = "",
-        *,
-        nkey: str = "",
-        permissions: Permissions | None = None,
-        account: str = "",
-        connection_types: Iterable[str] | None = None,
-        proxy_required: bool = False,
-    ) -> None:
-        self.user = user
-        self.password = password
-        self.nkey = nkey
-        self.permissions = permissions
-        self.account = account
-        self.connection_types = frozenset(connection_types or ())
-        self.proxy_required = proxy_required
-
-    @property
-    def name(self) -> str:
-        """What no other user has."""
-        return self.nkey or self.user
-
-    def __repr__(self) -> str:
-        return f"User({self.name!r}, account={self.account!r})"
+__all__ = [
+    "Permissions",
+    "ResponseRules",
+    "SubjectRules",
+    "User",
+    "as_permissions",
+    "as_user",
+    "settled",
+]
 
 
 def as_user(given: Any, default: Permissions | None = None) -> User:

@@ -8,13 +8,11 @@ from natsd.config.block_tables import BLOCKS
 from natsd.config.problems import quoted
 from natsd.config.public_key import is_public_key
 from natsd.config.reader import Wrong, mismatch, read_texts
-from natsd.config.records import AuthCallout, Permissions, ResponseRules, SubjectRules, User
+from natsd.config.records import CONNECTION_TYPES, AuthCallout, Permissions, ResponseRules, SubjectRules, User
 
 if TYPE_CHECKING:
     from natsd.config.reader import Fields, Finisher, Kind, Reader
     from natsd.config.setting import Setting
-
-CONNECTION_TYPES = frozenset(("STANDARD", "WEBSOCKET", "LEAFNODE", "LEAFNODE_WS", "MQTT", "MQTT_WS", "IN_PROCESS"))
 
 
 class Authorization:
@@ -72,7 +70,7 @@ def read_users(reader: Reader, setting: Setting, name: str) -> list[User]:
 
 def finish_user(reader: Reader, setting: Setting, fields: Fields) -> User:
     user = User(
-        connection_types=cast("frozenset[str] | None", fields.values.get("allowed_connection_types")),
+        connection_types=cast("frozenset[str]", fields.values.get("allowed_connection_types", frozenset())),
         **fields.pick("user", "password", "nkey", "permissions", "proxy_required"),  # type: ignore[arg-type]
     )
     if user.nkey:

@@ -5,7 +5,15 @@ Two records are equal when all their fields are: that is how a reload sees what 
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 SECRETS = frozenset(("password", "token"))
+CONNECTION_TYPES = frozenset(("STANDARD", "WEBSOCKET", "LEAFNODE", "LEAFNODE_WS", "MQTT", "MQTT_WS", "IN_PROCESS"))
+DEFAULT_MAX_RESPONSES = 1
+DEFAULT_RESPONSE_EXPIRES_S = 120.0
 
 
 class Record:
@@ -46,7 +54,7 @@ class ResponseRules(Record):
 
     __slots__ = ("expires_s", "max_msgs")
 
-    def __init__(self, max_msgs: int = 1, expires_s: float = 120.0) -> None:
+    def __init__(self, max_msgs: int = DEFAULT_MAX_RESPONSES, expires_s: float = DEFAULT_RESPONSE_EXPIRES_S) -> None:
         self.max_msgs = max_msgs
         self.expires_s = expires_s
 
@@ -69,12 +77,22 @@ class Permissions(Record):
         self.subscribe = subscribe
         self.responses = responses
 
+    @property
+    def key(self) -> tuple[object, ...]:
+        """Equal where all the rules are; unlike the record it may be the key of a mapping."""
+        parts: list[object] = [
+            None if rules is None else (None if rules.allow is None else tuple(rules.allow), tuple(rules.deny))
+            for rules in (self.publish, self.subscribe)
+        ]
+        responses = self.responses
+        return (*parts, None if responses is None else (responses.max_msgs, responses.expires_s))
+
 
 class User(Record):
     """One user: with a name and a password (plain or a bcrypt hash), or with a public user nkey.
 
     permissions: its own, or the default ones of its block; None for everything. account: empty for the global one.
-    connection_types: in upper case, such as STANDARD; None for all.
+    connection_types: in upper case, such as STANDARD; empty for all.
     """
 
     __slots__ = ("account", "connection_types", "nkey", "password", "permissions", "proxy_required", "user")
@@ -87,7 +105,7 @@ class User(Record):
         nkey: str = "",
         permissions: Permissions | None = None,
         account: str = "",
-        connection_types: frozenset[str] | None = None,
+        connection_types: Iterable[str] = (),
         proxy_required: bool = False,
     ) -> None:
         self.user = user
@@ -95,7 +113,7 @@ class User(Record):
         self.nkey = nkey
         self.permissions = permissions
         self.account = account
-        self.connection_types = connection_types
+        self.connection_types = frozenset(connection_types)
         self.proxy_required = proxy_required
 
     @property
