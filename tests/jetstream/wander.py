@@ -98,7 +98,8 @@ class Wander:
         kinds |= {"update": 2, "id": 1, "get": 1, "pause": 1, "toggle": 1, "stream": 1, "purge": 1}
         if not self._for_all:
             kinds["remove"] = 2
-            if all(config.get("deliver_policy") != "last_per_subject" for config in self._fixed.values()):
+            starts = [config.get("deliver_policy") for config in self._fixed.values()]
+            if self._retention == "limits" and "last_per_subject" not in starts:
                 kinds["roll up"] = 1
         if self._retention != "interest":
             kinds["delete"] = 1
