@@ -281,3 +281,20 @@ def test_a_pause_ends_no_request(house: House) -> None:
     assert house.numbers()[6] == 1
     house.consumer(max_ack_pending=1)
     assert len(told.take()) == 2  # whoever sets it up again is told that it rests
+
+
+def test_room_that_a_message_makes_is_used_when_that_message_is_on_the_disk(house: House) -> None:
+    house.stream("T", max_msgs_per_subject=1)
+    house.consumer(stream="T", max_ack_pending=1)
+    house.publish("t.a", b"first")
+    inbox = house.inbox()
+    house.pull(inbox, {"batch": 2, "no_wait": True, "expires": 60 * 10**9}, stream="T")
+    assert inbox.payloads() == [b"first"]
+    house.file.position = 1
+    house.publish("t.a", b"second")
+    house.move(0.1)
+    assert inbox.payloads() == []
+    house.file.durable = 1
+    assert house.file.on_durable is not None
+    house.file.on_durable()
+    assert inbox.payloads() == [b"second"]

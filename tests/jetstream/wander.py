@@ -34,6 +34,7 @@ class Wander:
         self._retention = self._random.choice(["limits", "limits", "interest", "workqueue"])
         self._for_all = self._retention != "workqueue" and self._random.random() < 0.2
         self._fixed = {name: self._consumer(name) for name in NAMES}
+        self._starts = [config.get("deliver_policy") for config in self._fixed.values()]
 
     def steps(self) -> list[Step]:
         random = self._random
@@ -98,7 +99,7 @@ class Wander:
         kinds |= {"update": 2, "id": 1, "get": 1, "pause": 1, "toggle": 1, "stream": 1, "purge": 1}
         if not self._for_all:
             kinds["remove"] = 2
-            if all(config.get("deliver_policy") != "last_per_subject" for config in self._fixed.values()):
+            if self._retention == "limits" and "last_per_subject" not in self._starts:
                 kinds["roll up"] = 1
         if self._retention != "interest":
             kinds["delete"] = 1
@@ -130,7 +131,8 @@ class Wander:
         if kind == "stream":
             return kind, random.choice([{"description": "x"}, {"allow_direct": True}, {"subjects": ["s.>", "t"]}])
         if kind == "purge":
-            return kind, random.choice([{}, {"seq": random.randint(1, 30)}])
+            upto = 0 if "last_per_subject" in self._starts else random.choice([0, random.randint(1, 30)])
+            return kind, {"seq": upto} if upto else {}
         if kind == "remove":
             return kind, {"seq": random.randint(1, 25), "no_erase": share < 0.5}
         return (kind, random.choice([0.2, 0.6])) if kind == "sleep" else (kind, name)

@@ -127,7 +127,7 @@ class Consumer:
             return cursor
         start, seq, skip = first_place(self.stream, self.config)
         state.start(start)
-        self.delivery.skip_to(skip)
+        self.delivery.skips.set(skip)
         return store.cursor(self._filters, seq)
 
     def start(self) -> None:
@@ -220,7 +220,7 @@ class Consumer:
         self.redelivery.clear()
         self._sampled.clear()
         self.state.start(seq)
-        self.delivery.skip_to([])
+        self.delivery.skips.set([])
         self.cursor.seek(max(seq, 1))
         self.delivered_ns = self.acked_ns = 0
         self.save()
@@ -250,7 +250,7 @@ class Consumer:
 
     def on_removed(self, seqs: list[int]) -> None:
         """Messages went without it."""
-        self.delivery.on_removed(seqs)
+        self.delivery.skips.on_removed(seqs)
         state = self.state
         if not state.pending and not state.redelivered:
             return
@@ -281,7 +281,7 @@ class Consumer:
                 start = store.last_seq + 1 if found is None else found[0]
             elif self._filters and not any(is_subset(purged, pattern) for pattern in self._filters):
                 return
-        self.delivery.on_purged(start)
+        self.delivery.skips.on_purged(start)
         if self.cursor.next_seq < start:
             self.cursor.seek(start)
         if not self.delivery.skips:

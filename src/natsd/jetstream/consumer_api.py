@@ -198,8 +198,9 @@ def pause(request: ApiRequest) -> dict[str, Any]:
     config.pause_until = None if until == NO_DATE_NS else render_date(until)
     stamp_level(config)
     consumer.stream.check_store()
+    rested = consumer.pause.on
     change_consumer(consumer, config)
-    if not consumer.pause.on:
+    if rested and not consumer.pause.on:
         consumer.pump()
     rest = until - consumer.home.clock.wall_ns()
     page: dict[str, Any] = {"paused": rest > 0, "pause_until": render_date(until)}

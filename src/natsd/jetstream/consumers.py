@@ -83,7 +83,8 @@ class Consumers:
     def _wake(self) -> None:
         waking, self._waking = self._waking, {}
         for consumer in waking:
-            consumer.pump()
+            # What was stored meanwhile counts: nobody is told that there is nothing while it is on its way to the disk.
+            consumer.stream.when_durable(consumer.pump)
 
     def _on_changed(self, subject: bytes) -> None:
         # Called amid deliveries: it is looked later.

@@ -9,7 +9,6 @@ After a turn of so many messages the loop gets a chance to do other things.
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -17,6 +16,7 @@ from natsd.base.clock import MS_NS
 from natsd.base.whole import whole_of
 from natsd.jetstream import headers
 from natsd.jetstream.push import RateLimit
+from natsd.jetstream.skips import Skips
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,7 +31,7 @@ TURN_BYTES = 1 << 20
 
 
 class Delivery:
-    """The turn of one consumer. full: as many messages wait to be acknowledged as may be."""
+    """The turn of one consumer. full: as many messages wait to be acknowledged as may be. skips: what it begins with."""
 
     __slots__ = (
         "_again",
@@ -41,9 +41,8 @@ class Delivery:
         "_rate",
         "_replay_upto",
         "_running",
-        "_skip",
-        "_skip_at",
         "full",
+        "skips",
         "whole",
     )
 
@@ -51,8 +50,7 @@ class Delivery:
         self._consumer = whole_of(consumer)
         self._again: Timer | None = None
         self._running = False
-        self._skip: list[int] = []
-        self._skip_at = 0
+        self.skips = Skips()
         self._rate: RateLimit | None = None
         self._replay_upto = 0
         self._last_time_ns = 0
@@ -79,54 +77,23 @@ class Delivery:
             and config.priority_policy == "none"
         )
 
-    # The messages that were the last of their subjects when the consumer was made.
-
-    def skip_to(self, seqs: list[int]) -> None:
-        """Deliver these first of all."""
-        self._skip, self._skip_at = seqs, 0
-
-    @property
-    def skips(self) -> bool:
-        """Whether there are some of them left."""
-        return bool(self._skip)
-
     @property
     def num_pending(self) -> int:
         """How many messages were never delivered."""
-        return len(self._skip) - self._skip_at + self._consumer().cursor.pending
-
-    def on_removed(self, seqs: list[int]) -> None:
-        """Messages went."""
-        if self._skip_at < len(self._skip):
-            gone = set(seqs)
-            self._skip = [seq for seq in self._skip[self._skip_at :] if seq not in gone]
-            self._skip_at = 0
-
-    def on_purged(self, first_seq: int) -> None:
-        """All below a sequence went."""
-        if self._skip:
-            self._skip = self._skip[max(bisect_left(self._skip, first_seq), self._skip_at) :]
-            self._skip_at = 0
+        return self.skips.pending + self._consumer().cursor.pending
 
     def _take(self, most: int, max_bytes: int) -> list[Message]:
         consumer = self._consumer()
-        skip = self._skip
-        if not skip:
-            return consumer.cursor.take(most, max_bytes, consumer.stream.visible_seq)
-        messages: list[Message] = []
-        while not messages and self._skip_at < len(skip):
-            end = self._skip_at + most
-            messages = consumer.stream.store.load_many(skip[self._skip_at : end])
-            self._skip_at = min(end, len(skip))
-        if messages:
-            return messages
-        self._skip, self._skip_at = [], 0
-        return self._take(most, max_bytes)
+        if self.skips:
+            messages = self.skips.take(consumer.stream.store, most)
+            if messages:
+                return messages
+        return consumer.cursor.take(most, max_bytes, consumer.stream.visible_seq)
 
     def _untake(self, message: Message) -> None:
         """This message, and those taken behind it, were not delivered after all."""
-        if self._skip:
-            self._skip_at = bisect_left(self._skip, message[0])
+        if self.skips:
+            self.skips.untake(self._consumer().stream.store, message[0])
         else:
             self._consumer().cursor.seek(message[0])
 

@@ -84,7 +84,7 @@ def with_header(block: bytes | None, name: bytes, value: bytes) -> bytes:
 def asks_for_more(block: bytes, level: int) -> bool:
     """Whether somebody needs a higher level of the API than there is."""
     wanted = value_of(block, REQUIRED_API_LEVEL)
-    return bool(wanted) and not (wanted.isdigit() and int(wanted) <= level)
+    return bool(wanted and not (wanted.isdigit() and int(wanted) <= level))
 
 
 def status(code: int, text: bytes, **more: bytes) -> bytes:

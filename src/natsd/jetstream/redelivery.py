@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from natsd.jetstream.consumer_state import ConsumerState
 
+SPARE = 1024
+"""So many entries that mean nothing any more are kept before they are thrown away."""
+
 
 class Redelivery:
     """Deadlines by the monotonic clock. wait_ns: for first deliveries, 0: they have no deadline."""
@@ -52,6 +55,8 @@ class Redelivery:
         self.unqueue(seq)
         self._own[seq] = deadline_ns
         heappush(self._heap, (deadline_ns, seq))
+        if len(self._heap) > 2 * len(self._own) + SPARE:
+            self._heap = sorted((due, seq) for seq, due in self._own.items())
 
     def trim(self) -> None:
         """Let go of what nobody waits for any more; cheap, for after acknowledgements."""
@@ -102,6 +107,8 @@ class Redelivery:
             if seq not in self._queued:
                 self._queued.add(seq)
                 self._queue.append(seq)
+        if len(self._queue) > 2 * len(self._queued) + SPARE:
+            self._queue = deque(dict.fromkeys(seq for seq in self._queue if seq in self._queued))
 
     def unqueue(self, seq: int) -> None:
         """It is not to be delivered again after all."""
