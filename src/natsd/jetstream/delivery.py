@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from natsd.base.clock import MS_NS
 from natsd.base.whole import whole_of
 from natsd.jetstream import headers
-from natsd.jetstream.push import RateLimit
+from natsd.jetstream.push import RateLimit, is_congested
 from natsd.jetstream.skips import Skips
 
 if TYPE_CHECKING:
@@ -31,7 +31,10 @@ TURN_BYTES = 1 << 20
 
 
 class Delivery:
-    """The turn of one consumer. full: as many messages wait to be acknowledged as may be. skips: what it begins with."""
+    """The turn of one consumer.
+
+    full: what there is waits for acknowledgements or for somebody's socket. skips: what comes first.
+    """
 
     __slots__ = (
         "_again",
@@ -147,6 +150,10 @@ class Delivery:
                     self._go_on(MS_NS)
                     return False
             elif pull is None or not pull.requests:
+                return False
+            elif is_congested(consumer.home.sublist, pull.requests[0].reply):
+                self.full = True
+                self._go_on(MS_NS)
                 return False
             if left <= 0:
                 return True

@@ -15,6 +15,7 @@ from natsd.jetstream import headers
 
 if TYPE_CHECKING:
     from natsd.jetstream.consumer import Consumer
+    from natsd.kernel import Sublist
 
 WINDOW_BYTES = 32 << 20
 FIRST_WINDOW_BYTES = WINDOW_BYTES // 16
@@ -22,6 +23,16 @@ STALL_BYTES = 1 << 20
 """Waiting at one receiver's socket: beyond it nothing more is read for him until it is gone."""
 
 _DIGITS = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+
+def is_congested(sublist: Sublist, subject: bytes) -> bool:
+    """Whether the socket of somebody who listens to a subject does not take what was sent already."""
+    plain, groups = sublist.match(subject)
+    for sub in plain + [members[0] for members in groups] if groups else plain:
+        outbound = sub.outbound
+        if outbound is not None and outbound.pending > STALL_BYTES:
+            return True
+    return False
 
 
 class PushTarget:
@@ -78,13 +89,7 @@ class PushTarget:
     @property
     def is_congested(self) -> bool:
         """Whether a receiver's socket does not take what was sent already."""
-        plain, groups = self._consumer().home.sublist.match(self.subject)
-        subs = plain + [members[0] for members in groups] if groups else plain
-        for sub in subs:
-            outbound = sub.outbound
-            if outbound is not None and outbound.pending > STALL_BYTES:
-                return True
-        return False
+        return is_congested(self._consumer().home.sublist, self.subject)
 
     def sent(self, size: int, now_ns: int) -> None:
         """So many bytes were sent; asks for an answer where it is time to."""
