@@ -190,3 +190,27 @@ def test_whoever_publishes_faster_than_the_disk_takes_it_is_not_read_from(
     asyncio.run(run())
     # What one read brings may come on top.
     assert most < max(seen) < most + (1 << 20)
+
+
+def test_a_batch_larger_than_what_may_wait_for_a_client_reaches_it(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with serve(tmp_path, max_pending=4 << 20) as server:
+            stream = {"name": "S", "subjects": ["s"], "storage": "memory"}
+            consumer = {"durable_name": "C", "ack_policy": "none"}
+            await ask(server, "$JS.API.STREAM.CREATE.S", stream)
+            await ask(server, "$JS.API.CONSUMER.CREATE.S.C", {"stream_name": "S", "config": consumer})
+            reader, writer = await asyncio.open_connection(server.host, server.port)
+            payload = bytes(1 << 16)
+            writer.write(b'CONNECT {"verbose":false}\r\nSUB in 1\r\n')
+            writer.write(b"PUB s %d\r\n%b\r\n" % (len(payload), payload) * 400)
+            request = json.dumps({"batch": 400, "no_wait": True}).encode()
+            writer.write(b"PUB $JS.API.CONSUMER.MSG.NEXT.S.C in %d\r\n%b\r\n" % (len(request), request))
+            seen = 0
+            while seen < 400:
+                words = (await reader.readline()).split()
+                assert words, f"the server hung up after {seen} messages"
+                if words[0] == b"MSG":
+                    seen += len(await reader.readexactly(int(words[-1]) + 2)) > len(payload)
+            writer.close()
+
+    asyncio.run(run())
