@@ -48,10 +48,12 @@ MESSAGE_OVERHEAD = 22
 class Publishing:
     """The intake of one stream."""
 
-    __slots__ = ("_ack", "_plain", "_republish", "_rolls_up", "_stream", "_transform")
+    __slots__ = ("_ack", "_plain", "_republish", "_road", "_rolls_up", "_stream", "_transform", "_turns")
 
     def __init__(self, stream: Stream) -> None:
         self._stream = whole_of(stream)
+        self._turns = stream.home.jetstream.turns
+        self._road = stream.home.sublist.road
         self._ack = b""
         self._plain = True
         self._rolls_up = False
@@ -83,21 +85,20 @@ class Publishing:
 
     def take(self, batch: list[Message]) -> None:
         """Store the messages of one read, acknowledge those that ask for it."""
-        stream = self._stream()
-        if stream:  # the sublist may know the subscription for longer
-            stream.home.jetstream.turns.take(stream.home.sublist.road, self._take, batch)
+        self._turns.take(self._road, self._take, batch)
 
     def _take(self, batch: list[Message], at: int) -> int:
         """The messages from one on, as long as the turn lasts; returns where to go on."""
         stream = self._stream()
-        if not stream or stream.closed:
+        if not stream or stream.closed:  # the sublist may know the subscription for longer
             return len(batch)
         if self._rolls_up:
             return at
-        size, is_over = len(batch), stream.home.jetstream.turns.is_over
+        size, is_over = len(batch), self._turns.is_over
+        messages = islice(batch, at, None) if at else batch
         if self._plain and self._has_room(batch):
             prefix, start = headers.PREFIX, at
-            for message in islice(batch, at, None):
+            for message in messages:
                 header = message[2]
                 if header is not None and prefix in header:
                     if at > start:
@@ -111,7 +112,7 @@ class Publishing:
             if start < size:
                 self._store_run(batch, start, size)
         else:
-            for message in islice(batch, at, None):
+            for message in messages:
                 self._take_one(message)
                 at += 1
                 if is_over() or self._rolls_up:
