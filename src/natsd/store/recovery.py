@@ -14,6 +14,7 @@ from __future__ import annotations
 import mmap
 import os
 import re
+import struct
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -313,7 +314,17 @@ class Recovery:
         return stream.state.msgs == runs.count
 
     def _again(self, store: FileStore, record: Record) -> None:
-        """Do again what a record says."""
+        """Do again what a record says. StoreError where its bytes are those that were written and make no sense."""
+        try:
+            self._apply(store, record)
+        except (ValueError, OverflowError, struct.error) as error:
+            where = (
+                f"segment {segment_of(record.place)}, byte {offset_of(record.place)}" if record.place else "checkpoint"
+            )
+            text = f"{where}: a record of kind {record.kind} makes no sense: {error}"
+            raise StoreError(f"{self.directory}: {text}") from error
+
+    def _apply(self, store: FileStore, record: Record) -> None:
         kind = record.kind
         stream = store.by_number.get(record.stream)
         if kind == STREAM:
@@ -524,4 +535,5 @@ def redo(stream: FileStream, record: Record) -> None:
 
 def in_runs(stream: FileStream, data: bytes) -> list[int]:
     """The sequences of rendered ranges that a stream has."""
-    return [seq for first, last in parse_ranges(data) for seq in range(first, last + 1) if stream.place(seq) >= 0]
+    there = [(max(first, stream.first_seq), min(last, stream.last_seq)) for first, last in parse_ranges(data)]
+    return [seq for first, last in there for seq in range(first, last + 1) if stream.place(seq) >= 0]
