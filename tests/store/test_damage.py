@@ -7,11 +7,14 @@ import mmap
 import os
 import resource
 from pathlib import Path
+from random import Random
+from time import process_time
 from typing import Any
 from zlib import crc32
 
 import pytest
 
+from natsd.store import FORM, next_record, survey
 from natsd.store.contract import Limits, StoreError
 from natsd.store.file import FileStore
 from natsd.store.records import EXPIRES, LIMITED, MESSAGE, RECORD, REMOVED, STREAM, WATERMARK, render_record
@@ -268,6 +271,37 @@ def test_a_whole_record_that_makes_no_sense_is_an_error_and_changes_nothing(
     with pytest.raises(StoreError, match=rf"segment 1, byte {end}: a record of kind {kind} makes no sense: .*({why})"):
         FileStore(tmp_path)
     assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_records_are_found_among_other_bytes(seed: int) -> None:
+    chance = Random(seed)
+    data, begins = b"", []
+    for size in (0, 10, 8000, 50_000, 300_000, 9000):
+        noise = b"\1" * chance.randrange(5000) if chance.random() < 0.5 else chance.randbytes(chance.randrange(5000))
+        data += noise
+        begins.append(len(data))
+        data += render_record(7, MESSAGE, 1, size + 1, 0, b"s", None, chance.randbytes(size), -1, size + 1)
+    data += render_record(8, MESSAGE, 1, 1, 0, b"s", None, bytes(20_000), -1, 1 << 40)  # of another segment
+    found, at = [], 0
+    while (at := next_record(data, at, len(data), 7)) >= 0:
+        found.append(at)
+        at += 1
+    assert found == begins
+    assert survey(data, begins[0] + 1, 7) == (300_001, [], begins[0] + 1)
+    damaged = data.replace(data[begins[4] + 200_000 : begins[4] + 200_010], b"0" * 10)
+    assert survey(damaged, begins[0], 7)[0] == 50_001
+
+
+def test_bytes_that_were_made_to_look_like_long_records_are_looked_at_once() -> None:
+    # Quadratic, this takes half a minute.
+    size = 4 << 20 if FORM == "native" else 64 << 10
+    false = RECORD.pack(0, size // 2, MESSAGE, 0, 1, 0, 1, 0, 1, 1)
+    data = false * (size // len(false))
+    started = process_time()
+    assert survey(data, 64, 1)[0] == 0
+    assert next_record(data, 64, len(data), 1) == -1
+    assert process_time() - started < 10
 
 
 def test_a_record_with_less_room_than_it_says_is_taken_for_a_torn_end(tmp_path: Path) -> None:

@@ -18,11 +18,10 @@ import struct
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from natsd.store import Runs, replay_run, restore_run, survey
+from natsd.store import Runs, next_record, replay_run, restore_run, survey
 from natsd.store.checkpoint import CHECKPOINTS, parse_checkpoint
 from natsd.store.contract import StoreError
 from natsd.store.records import (
-    CANDIDATE,
     CHECKPOINT,
     CONSUMER,
     CONSUMER_DELETED,
@@ -500,14 +499,6 @@ class Recovery:
             self.last_bytes = self._end(self.last_segment, self.segments[self.last_segment])
         else:
             self.last_bytes = 0
-
-
-def next_record(data: bytes | mmap.mmap, at: int, end: int, segment: int) -> int:
-    """Where the next record that validates begins; -1 for none."""
-    for candidate in CANDIDATE.finditer(data, at, end):
-        if parse_record(data, candidate.start(), place_of(segment, candidate.start())) is not None:
-            return candidate.start()
-    return -1
 
 
 def redo(stream: FileStream, record: Record) -> None:
