@@ -7,12 +7,17 @@ import mmap
 import os
 import resource
 from pathlib import Path
+from random import Random
+from time import process_time
 from typing import Any
+from zlib import crc32
 
 import pytest
 
+from natsd.store import FORM, next_record, survey
 from natsd.store.contract import Limits, StoreError
 from natsd.store.file import FileStore
+from natsd.store.records import EXPIRES, LIMITED, MESSAGE, RECORD, REMOVED, STREAM, WATERMARK, render_record
 
 from .operations import seen
 
@@ -238,6 +243,81 @@ def test_a_disk_that_fails_while_the_store_is_opened_is_an_error_and_changes_not
             FileStore(directory, segment_bytes=SEGMENT_BYTES)
     assert contents(directory) == before
     check(directory, 0)[0].close()
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "header", "payload", "why"),
+    [
+        (STREAM, b"A/\xff", b"", b"", "codec can't decode"),
+        (LIMITED, b"", b"short", b"", "buffer of"),
+        (REMOVED, b"", None, b"\x01", "shorter"),
+    ],
+)
+def test_a_whole_record_that_makes_no_sense_is_an_error_and_changes_nothing(
+    tmp_path: Path, kind: int, name: bytes, header: bytes | None, payload: bytes, why: str
+) -> None:
+    store = FileStore(tmp_path)
+    store.create("A/s", b"{}", Limits()).append([(b"a", None, None, b"x")] * 3, 1)
+    store.wait()
+    content = (tmp_path / "00000001.seg").read_bytes()
+    end = store.position & 0xFFFFFFFF
+    store.close()
+    for path in tmp_path.iterdir():
+        if path.name != "LOCK":
+            path.unlink()
+    strange = render_record(1, kind, 1, 3, 0, name, header, payload)
+    (tmp_path / "00000001.seg").write_bytes(content[:end] + strange)
+    before = contents(tmp_path)
+    with pytest.raises(StoreError, match=rf"segment 1, byte {end}: a record of kind {kind} makes no sense: .*({why})"):
+        FileStore(tmp_path)
+    assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_records_are_found_among_other_bytes(seed: int) -> None:
+    chance = Random(seed)
+    data, begins = b"", []
+    for size in (0, 10, 8000, 50_000, 300_000, 9000):
+        noise = b"\1" * chance.randrange(5000) if chance.random() < 0.5 else chance.randbytes(chance.randrange(5000))
+        data += noise
+        begins.append(len(data))
+        data += render_record(7, MESSAGE, 1, size + 1, 0, b"s", None, chance.randbytes(size), -1, size + 1)
+    data += render_record(8, MESSAGE, 1, 1, 0, b"s", None, bytes(20_000), -1, 1 << 40)  # of another segment
+    found, at = [], 0
+    while (at := next_record(data, at, len(data), 7)) >= 0:
+        found.append(at)
+        at += 1
+    assert found == begins
+    assert survey(data, begins[0] + 1, 7) == (300_001, [], begins[0] + 1)
+    damaged = data.replace(data[begins[4] + 200_000 : begins[4] + 200_010], b"0" * 10)
+    assert survey(damaged, begins[0], 7)[0] == 50_001
+
+
+def test_bytes_that_were_made_to_look_like_long_records_are_looked_at_once() -> None:
+    # Quadratic, this takes half a minute.
+    size = 4 << 20 if FORM == "native" else 64 << 10
+    false = RECORD.pack(0, size // 2, MESSAGE, 0, 1, 0, 1, 0, 1, 1)
+    data = false * (size // len(false))
+    started = process_time()
+    assert survey(data, 64, 1)[0] == 0
+    assert next_record(data, 64, len(data), 1) == -1
+    assert process_time() - started < 10
+
+
+def test_a_record_with_less_room_than_it_says_is_taken_for_a_torn_end(tmp_path: Path) -> None:
+    store = FileStore(tmp_path)
+    store.create("A/s", b"{}", Limits()).append([(b"a", None, None, b"x")] * 3, 1)
+    store.wait()
+    content = (tmp_path / "00000001.seg").read_bytes()[: store.position & 0xFFFFFFFF]
+    store.close()
+    fixed = RECORD.pack(0, RECORD.size, MESSAGE, WATERMARK | EXPIRES, 9, 9, 1, 0, 4, 0)[4:]
+    for path in tmp_path.iterdir():
+        path.unlink()
+    (tmp_path / "00000001.seg").write_bytes(content + crc32(fixed, 1).to_bytes(4, "little") + fixed)
+    again = FileStore(tmp_path)
+    assert not again.damage
+    assert again.streams()["A/s"][1].last_seq == 3
+    again.close()
 
 
 @pytest.mark.parametrize("call", ["fsync", "unlink", "rename"])

@@ -11,7 +11,7 @@ from natsd.base.forms import form_of, loader
 
 if TYPE_CHECKING:
     from natsd.store._plain_cursor import Cursor
-    from natsd.store._plain_file import FileIndex, Runs, relocate_run, replay_run, restore_run, survey
+    from natsd.store._plain_file import FileIndex, Runs, next_record, relocate_run, replay_run, restore_run, survey
     from natsd.store._plain_highway import highway
     from natsd.store._plain_index import Index
     from natsd.store._plain_log import Log
@@ -28,6 +28,7 @@ _HOMES = {
     "MemoryIndex": "memory",
     "FileIndex": "file",
     "Runs": "file",
+    "next_record": "file",
     "relocate_run": "file",
     "replay_run": "file",
     "restore_run": "file",
@@ -52,6 +53,7 @@ __all__ = [
     "Unpacking",
     "block_checksum",
     "highway",
+    "next_record",
     "relocate_run",
     "replay_run",
     "restore_run",

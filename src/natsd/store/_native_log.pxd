@@ -25,6 +25,7 @@ cdef enum:
 cdef extern from "checksum.h" nogil:
     void natsd_crc_prepare()
     uint32_t natsd_crc(uint32_t seed, const void* data, size_t n)
+    uint32_t natsd_crc_shift(uint32_t c, uint64_t n)
 
 cdef extern from "disk.h" nogil:
     ctypedef struct natsd_chunk:

@@ -219,3 +219,11 @@ def survey(data: bytes | mmap, at: int, segment: int) -> tuple[int, list[int], i
             marked.append(at)
         at += record.size
     return highest, marked, gap
+
+
+def next_record(data: bytes | mmap, at: int, stop: int, segment: int) -> int:
+    """Where the next record that validates begins, before `stop`; -1 for none."""
+    for candidate in CANDIDATE.finditer(data, at, stop):
+        if parse_record(data, candidate.start(), place_of(segment, candidate.start())) is not None:
+            return candidate.start()
+    return -1

@@ -10,6 +10,25 @@ static uint32_t natsd_crc_tables[8][256];
 static int natsd_crc_ready = 0;
 static int natsd_crc_folds = 0;
 
+static uint32_t natsd_crc_powers[32]; /* x to the power of 8 * 2^k */
+
+/* A product modulo the polynomial. */
+static inline uint32_t natsd_crc_times(uint32_t a, uint32_t b) {
+    uint32_t product = 0;
+    for (uint32_t bit = 0x80000000u; bit; bit >>= 1) {
+        if (a & bit) product ^= b;
+        b = (b >> 1) ^ (b & 1 ? 0xedb88320u : 0);
+    }
+    return product;
+}
+
+/* What n zero bytes more make of a checksum, but for the inversions at both ends. */
+static inline uint32_t natsd_crc_shift(uint32_t c, uint64_t n) {
+    for (int k = 0; n; k++, n >>= 1)
+        if (n & 1) c = natsd_crc_times(natsd_crc_powers[k & 31], c);
+    return c;
+}
+
 static inline void natsd_crc_prepare(void) {
     if (natsd_crc_ready) return;
     for (uint32_t i = 0; i < 256; i++) {
@@ -22,6 +41,8 @@ static inline void natsd_crc_prepare(void) {
             uint32_t c = natsd_crc_tables[t - 1][i];
             natsd_crc_tables[t][i] = (c >> 8) ^ natsd_crc_tables[0][c & 255];
         }
+    natsd_crc_powers[0] = natsd_crc_times(1u << 27, 1u << 27);
+    for (int k = 1; k < 32; k++) natsd_crc_powers[k] = natsd_crc_times(natsd_crc_powers[k - 1], natsd_crc_powers[k - 1]);
 #if defined(__x86_64__) && defined(__GNUC__)
     natsd_crc_folds = __builtin_cpu_supports("pclmul") && __builtin_cpu_supports("sse4.1");
 #endif

@@ -2,7 +2,8 @@
 
    1. The loop thread fills chunks and says how far (natsd_disk_publish); only the disk thread writes and syncs.
    2. What is published is written, then synced, then `durable` grows, then the eventfd is written: in this order.
-   3. An error ends the thread. Nothing is tried again and `durable` never grows from then on.
+   3. An error ends the thread. Nothing is tried again and `durable` never grows from then on. That there are too many
+      open files is none: nothing was written or synced yet.
    4. The mutex guards the ring of chunks, `published`, `durable`, the orders and the error; chunk bytes below
       `published` never change.
    5. A new segment is a spare file under a new name, or a new file; its directory is synced before anything in it
@@ -417,7 +418,7 @@ static void *natsd_disk_main(void *given) {
             if (d->spares < d->spares_wanted) {
                 /* Only where nothing came for a moment. */
                 struct timespec until;
-                clock_gettime(CLOCK_REALTIME, &until);
+                clock_gettime(CLOCK_MONOTONIC, &until);
                 until.tv_nsec += 3000000;
                 if (until.tv_nsec >= 1000000000) { until.tv_sec++; until.tv_nsec -= 1000000000; }
                 if (pthread_cond_timedwait(&d->work, &d->mutex, &until) == ETIMEDOUT) {
@@ -429,7 +430,7 @@ static void *natsd_disk_main(void *given) {
                 int64_t left = sync_at - natsd_disk_now();
                 struct timespec until;
                 if (left < 0) left = 0;
-                clock_gettime(CLOCK_REALTIME, &until);
+                clock_gettime(CLOCK_MONOTONIC, &until);
                 left += until.tv_nsec;
                 until.tv_sec += left / 1000000000;
                 until.tv_nsec = left % 1000000000;
@@ -513,6 +514,7 @@ static inline natsd_disk *natsd_disk_open(int dir, uint64_t segment_bytes, int64
                                                  uint32_t spares, int trace) {
     natsd_disk *d = (natsd_disk *)calloc(1, sizeof(natsd_disk));
     sigset_t all, before;
+    pthread_condattr_t steady;
     if (!d) return NULL;
     d->dir = dir;
     d->trace = trace;
@@ -527,8 +529,11 @@ static inline natsd_disk *natsd_disk_open(int dir, uint64_t segment_bytes, int64
     d->event = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     for (int i = 0; i < NATSD_OPEN_FILES; i++) d->files[i].fd = -1;
     pthread_mutex_init(&d->mutex, NULL);
-    pthread_cond_init(&d->work, NULL);
-    pthread_cond_init(&d->done, NULL);
+    pthread_condattr_init(&steady);
+    pthread_condattr_setclock(&steady, CLOCK_MONOTONIC); /* nobody waits longer because the date was changed */
+    pthread_cond_init(&d->work, &steady);
+    pthread_cond_init(&d->done, &steady);
+    pthread_condattr_destroy(&steady);
     d->running = 1;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
@@ -661,7 +666,7 @@ static inline int natsd_disk_busy(natsd_disk *d) {
 /* Wait until `durable` has reached a place (0: until all orders are carried out too), for at most so long. */
 static inline void natsd_disk_wait(natsd_disk *d, uint64_t place, int64_t most_ns) {
     struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
+    clock_gettime(CLOCK_MONOTONIC, &until);
     most_ns += until.tv_nsec;
     until.tv_sec += most_ns / 1000000000;
     until.tv_nsec = most_ns % 1000000000;

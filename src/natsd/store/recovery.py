@@ -14,14 +14,14 @@ from __future__ import annotations
 import mmap
 import os
 import re
+import struct
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from natsd.store import Runs, replay_run, restore_run, survey
+from natsd.store import Runs, next_record, replay_run, restore_run, survey
 from natsd.store.checkpoint import CHECKPOINTS, parse_checkpoint
 from natsd.store.contract import StoreError
 from natsd.store.records import (
-    CANDIDATE,
     CHECKPOINT,
     CONSUMER,
     CONSUMER_DELETED,
@@ -313,7 +313,17 @@ class Recovery:
         return stream.state.msgs == runs.count
 
     def _again(self, store: FileStore, record: Record) -> None:
-        """Do again what a record says."""
+        """Do again what a record says. StoreError where its bytes are those that were written and make no sense."""
+        try:
+            self._apply(store, record)
+        except (ValueError, OverflowError, struct.error) as error:
+            where = (
+                f"segment {segment_of(record.place)}, byte {offset_of(record.place)}" if record.place else "checkpoint"
+            )
+            text = f"{where}: a record of kind {record.kind} makes no sense: {error}"
+            raise StoreError(f"{self.directory}: {text}") from error
+
+    def _apply(self, store: FileStore, record: Record) -> None:
         kind = record.kind
         stream = store.by_number.get(record.stream)
         if kind == STREAM:
@@ -491,14 +501,6 @@ class Recovery:
             self.last_bytes = 0
 
 
-def next_record(data: bytes | mmap.mmap, at: int, end: int, segment: int) -> int:
-    """Where the next record that validates begins; -1 for none."""
-    for candidate in CANDIDATE.finditer(data, at, end):
-        if parse_record(data, candidate.start(), place_of(segment, candidate.start())) is not None:
-            return candidate.start()
-    return -1
-
-
 def redo(stream: FileStream, record: Record) -> None:
     """What a record that is no message does to its stream."""
     kind, name = record.kind, record.subject.decode()
@@ -524,4 +526,5 @@ def redo(stream: FileStream, record: Record) -> None:
 
 def in_runs(stream: FileStream, data: bytes) -> list[int]:
     """The sequences of rendered ranges that a stream has."""
-    return [seq for first, last in parse_ranges(data) for seq in range(first, last + 1) if stream.place(seq) >= 0]
+    there = [(max(first, stream.first_seq), min(last, stream.last_seq)) for first, last in parse_ranges(data)]
+    return [seq for first, last in there for seq in range(first, last + 1) if stream.place(seq) >= 0]
