@@ -30,7 +30,7 @@ TURN_BYTES = 1 << 20
 
 
 class Delivery:
-    """The turn of one consumer. full: as many messages wait to be acknowledged as may be. skips: what it begins with."""
+    """The turn of one consumer. full: as many messages wait to be acknowledged as may be; skips: what comes first."""
 
     __slots__ = (
         "_again",
