@@ -302,3 +302,9 @@ def test_a_server_by_itself_has_no_cluster(house: House) -> None:
     house.stream("A")
     for what in ("STREAM.LEADER.STEPDOWN.A", "STREAM.PEER.REMOVE.A", "CONSUMER.LEADER.STEPDOWN.A.C"):
         assert code(house.ask(what)) == 10010
+
+
+def test_a_first_sequence_is_told_before_there_is_a_message() -> None:
+    house = House()
+    assert house.stream(first_seq=1)["state"]["first_seq"] == 1
+    assert house.stream("T")["state"]["first_seq"] == 0

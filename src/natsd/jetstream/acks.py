@@ -184,5 +184,6 @@ class Acks:
                 return delay
             return parse_duration(text.decode())
         except (ValueError, msgspec.DecodeError):
-            self._home.log.error(f"JetStream: bad delay of a -NAK: {text[:64]!r}")
+            # No line for everybody to see: a client could write as many as it likes.
+            self._home.log.debug(f"JetStream: bad delay of a -NAK: {text[:64]!r}")
             return None

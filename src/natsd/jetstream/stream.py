@@ -377,7 +377,7 @@ class Stream:
         page: dict[str, Any] = {
             "messages": state.msgs,
             "bytes": state.bytes,
-            "first_seq": state.first_seq if state.last_seq or state.first_seq > 1 else 0,
+            "first_seq": state.first_seq if state.last_seq or state.first_seq > 1 or self.config.first_seq else 0,
             "first_ts": render_date(state.first_time_ns),
             "last_seq": state.last_seq,
             "last_ts": render_date(state.last_time_ns or (self.last_time_ns if state.last_seq else 0)),
