@@ -71,7 +71,7 @@ def perform(store: Store, given: tuple[Any, ...]) -> bool:
     elif what == "limits":
         stream.set_limits(limits_of(numbers))
     elif what == "lower":
-        stream.remove(stream.crowded(int(numbers[2] * 3) + 1, 0, 5)[0])
+        stream.remove(stream.crowded(int(numbers[2] * 3) + 1, 0, 999)[0])
     elif what == "expire":
         stream.expire(now, 3 if numbers[0] < 0.5 else 4096)
     elif what in ("delta", "state"):

@@ -30,7 +30,6 @@ cdef extern from "Python.h":
 cdef enum:
     AHEAD = 16  # messages that are looked at together before they are stored
     MANY_SUBJECTS = 512  # from here on their rows are not at hand
-    ROWS_A_MESSAGE = 64  # looked at in the time that a message takes
 
 cdef int BY_MSGS = REFUSED_MSGS
 cdef int BY_BYTES = REFUSED_BYTES
@@ -392,29 +391,6 @@ cdef class Index(Ledger):
             self.expired.append((place.seq, <bytes> self.subject_rows.rows[entry.subject].name, False))
             self.cut(place.seq)
             self.ageless = place.seq + 1
-
-    def crowded(self, uint64_t per_subject, uint32_t at, Py_ssize_t most):
-        cdef list found = []
-        cdef uint32_t rows = self.subject_rows.nrows, last = rows
-        cdef Row* row
-        cdef uint64_t seq, too_many
-        at = at - 1 if at else 0
-        if rows - at > <uint32_t> most * ROWS_A_MESSAGE and at < rows:
-            last = at + <uint32_t> most * ROWS_A_MESSAGE
-        while at < last:
-            row = &self.subject_rows.rows[at]
-            if row.name != NULL and row.count > per_subject:
-                too_many = row.count - per_subject
-                seq = row.first
-                while too_many and PyList_GET_SIZE(found) < most:
-                    found.append(seq)
-                    seq = self.ahead_of(seq, entry_of(&self.pages, seq))
-                    too_many -= 1
-                if too_many:
-                    break
-            at += 1
-        found.sort()
-        return found, at + 1 if at < rows else 0
 
     def deleted(self, Py_ssize_t most=0):
         cdef list found = []

@@ -1,7 +1,7 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
 """What there is in a stream, for the native index: messages, their subjects, their times, and who waits for them.
 
-It knows no limits and answers no questions; it keeps everything in step when a message comes (`store`) and goes (`cut`).
+It knows no limits and answers few questions; it keeps everything in step when a message comes (`store`) and goes (`cut`).
 No address of a place or a row is used after something was added or removed.
 """
 
@@ -9,6 +9,7 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free, qsort, realloc
 from libc.string cimport memmove
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.list cimport PyList_GET_SIZE
 
 from natsd.store._native_filter cimport Filter, filter_appended, filter_removed, has_row
 from natsd.store._native_pages cimport (
@@ -22,6 +23,7 @@ from natsd.store._native_subjects cimport (
 
 cdef enum:
     TOLD_AT_ONCE = 65536  # removed sequences in one call of on_removed
+    ROWS_A_MESSAGE = 64  # looked at in the time that a message takes
     STEPS = 256  # back along a subject before all messages are looked through
 
 
@@ -345,6 +347,29 @@ cdef class Ledger:
             memmove(self.runs, self.runs + self.runs_head, self.runs_end * sizeof(Run))
             self.runs_head = 0
         return 0
+
+    def crowded(self, uint64_t per_subject, uint32_t at, Py_ssize_t most):
+        cdef list found = []
+        cdef uint32_t rows = self.subject_rows.nrows, last = rows
+        cdef Row* row
+        cdef uint64_t seq, too_many
+        at = at - 1 if at else 0
+        if rows - at > <uint32_t> most * ROWS_A_MESSAGE and at < rows:
+            last = at + <uint32_t> most * ROWS_A_MESSAGE
+        while at < last:
+            row = &self.subject_rows.rows[at]
+            if row.name != NULL and row.count > per_subject:
+                too_many = row.count - per_subject
+                seq = row.first
+                while too_many and PyList_GET_SIZE(found) < most:
+                    found.append(seq)
+                    seq = self.ahead_of(seq, entry_of(&self.pages, seq))
+                    too_many -= 1
+                if too_many:
+                    break
+            at += 1
+        found.sort()
+        return found, at + 1 if at < rows else 0
 
     # -- filters
 
