@@ -60,23 +60,26 @@ preferred_option = click.option("--preferred", metavar="SERVER", help="The serve
 @stream_argument
 @preferred_option
 @force_flag
+@json_flag
 @click.pass_obj
-def stream_step_down(settings: Settings, stream: str | None, preferred: str | None, force: bool) -> None:
+def stream_step_down(settings: Settings, stream: str | None, preferred: str | None, force: bool, as_json: bool) -> None:
     with jetstream(settings) as js:
         name = choose_stream(js, stream)
         verb = f"STREAM.LEADER.STEPDOWN.{name}"
         _step_down(js, f"stream {quote(name)}", verb, lambda: js.stream_info(name), preferred, force)
-        console.out_text("\n")
-        show_stream(js.stream_info(name), False)
+        if not as_json:
+            console.out_text("\n")
+        show_stream(js.stream_info(name), as_json)
 
 
 @click.command("step-down", cls=StreamLeaf, help="Have a consumer choose another leader.")
 @consumer_arguments
 @preferred_option
 @force_flag
+@json_flag
 @click.pass_obj
 def consumer_step_down(
-    settings: Settings, stream: str | None, consumer: str | None, preferred: str | None, force: bool
+    settings: Settings, stream: str | None, consumer: str | None, preferred: str | None, force: bool, as_json: bool
 ) -> None:
     with jetstream(settings) as js:
         target = choose_stream(js, stream)
@@ -84,16 +87,18 @@ def consumer_step_down(
         what = f"consumer {quote(target)} > {quote(name)}"
         verb = f"CONSUMER.LEADER.STEPDOWN.{target}.{name}"
         _step_down(js, what, verb, lambda: js.consumer_info(target, name), preferred, force)
-        console.out_text("\n")
-        show_consumer(js.consumer_info(target, name), False)
+        if not as_json:
+            console.out_text("\n")
+        show_consumer(js.consumer_info(target, name), as_json)
 
 
 @click.command("peer-remove", cls=StreamLeaf, help="Take a server out of a stream; another one takes its place.")
 @stream_argument
 @click.argument("peer", required=False)
 @force_flag
+@json_flag
 @click.pass_obj
-def remove_peer(settings: Settings, stream: str | None, peer: str | None, force: bool) -> None:
+def remove_peer(settings: Settings, stream: str | None, peer: str | None, force: bool, as_json: bool) -> None:
     with jetstream(settings) as js:
         name = choose_stream(js, stream)
         cluster = js.stream_info(name).get("cluster")
@@ -104,8 +109,11 @@ def remove_peer(settings: Settings, stream: str | None, peer: str | None, force:
             raise CommandFailed("its only server would go, and all messages with it; --force does it all the same")
         chosen = peer or pick("Peer", peers, "the name of a server")
         console.log(f"Removing peer {quote(chosen)}")
-        _must_succeed(js.call(f"STREAM.PEER.REMOVE.{name}", {"peer": chosen}))
+        answer = js.call(f"STREAM.PEER.REMOVE.{name}", {"peer": chosen})
+        _must_succeed(answer)
         console.log(f"Requested removal of peer {quote(chosen)}")
+        if as_json:
+            console.out_json(answer)
 
 
 def _must_succeed(answer: Answer) -> None:
