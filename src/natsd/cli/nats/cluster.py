@@ -11,7 +11,7 @@ import click
 
 from natsd.cli import console
 from natsd.cli.exit_codes import CommandFailed
-from natsd.cli.nats.app import Table, force_flag
+from natsd.cli.nats.app import Table, force_flag, json_flag
 from natsd.cli.nats.consumer_show import show_consumer
 from natsd.cli.nats.settings import Settings
 from natsd.cli.nats.stream_show import show_stream
