@@ -22,6 +22,7 @@ STREAM_SOURCE = b"Nats-Stream-Source"
 REQUEST_INFO = b"Nats-Request-Info"
 REQUIRED_API_LEVEL = b"Nats-Required-Api-Level"
 INCR = b"Nats-Incr"
+COUNTER_SOURCES = b"Nats-Counter-Sources"
 SCHEDULE = b"Nats-Schedule"
 BATCH_ID = b"Nats-Batch-Id"
 
@@ -68,6 +69,15 @@ def with_header(block: bytes | None, name: bytes, value: bytes) -> bytes:
     """The block, or a new one, with a header more at its end."""
     head = LINE if block is None else block[:-2]
     return b"%b%b: %b\r\n\r\n" % (head, name, value)
+
+
+def replaced(block: bytes, name: bytes, value: bytes) -> bytes:
+    """The block with another value of a header, where it stands; at its end where it was not there."""
+    at = block.find(b"\r\n" + name + b":")
+    if at < 0:
+        return with_header(block, name, value)
+    end = block.find(b"\r\n", at + 2)
+    return b"%b\r\n%b: %b%b" % (block[:at], name, value, block[end:])
 
 
 def asks_for_more(block: bytes, level: int) -> bool:

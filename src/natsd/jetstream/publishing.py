@@ -2,9 +2,11 @@
 
 What has a header of ours, or comes to a stream that changes or bounds each message, goes one by one, in this order:
 1. The stream's subject transform.
-2. Sealed; expected stream; whether a TTL is allowed; expected last sequence of the subject; of the stream; source.
+2. Sealed; what is wrong with an increment (counters.py); expected stream; whether a TTL is allowed; expected last
+   sequence of the subject; of the stream; source.
 3. The message id: what was seen before is acknowledged again, and nothing is stored.
-4. The expected last message id; the roll-up; the size; the header's size; what server and account have room for.
+4. The expected last message id; the roll-up; what a counter's sum is now; the size; the header's size; what server and
+   account have room for.
 5. Interest: a message that no consumer is about gets a sequence and is not kept.
 6. The TTL's value; then it is stored, and what it rolls up goes; then it is published again where that is wanted.
 """
@@ -16,7 +18,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from natsd.base.units import SECOND_NS, parse_duration
-from natsd.jetstream import headers
+from natsd.jetstream import counters, headers
 from natsd.jetstream.dates import render_date
 from natsd.jetstream.errors import ApiError
 from natsd.jetstream.expiry import marker_header
@@ -69,6 +71,7 @@ class Publishing:
             and config.retention != "interest"
             and self._transform is None
             and self._republish is None
+            and not config.allow_msg_counter
         )
 
     def id_of(self, header: bytes | None) -> bytes:
@@ -134,14 +137,14 @@ class Publishing:
                 self._refuse(batch[start], ApiError("STREAM_STORE_FAILED", err=REFUSALS[store.refusal]))
                 start += 1
 
-    def _acknowledge(self, batch: list[Message], start: int, n: int, first: int) -> None:
+    def _acknowledge(self, batch: list[Message], start: int, n: int, first: int, suffix: bytes = b"}") -> None:
         stream = self._stream
         sublist, prefix = stream.home.sublist, self._ack
         answers = not stream.config.no_ack
 
         def settle() -> None:
             if answers:
-                sublist.publish_acks(batch, start, n, prefix, first, b"}")
+                sublist.publish_acks(batch, start, n, prefix, first, suffix)
             stream.show(first + n - 1)
 
         stream.when_durable(settle)
@@ -207,12 +210,15 @@ class Publishing:
             subject = self._transform.match(subject, stream.home.chance) or subject
         if config.sealed:
             raise ApiError("STREAM_SEALED")
-        msg_id, rollup, ttl_s = b"", b"", 0
+        msg_id, rollup, ttl_s, incr, suffix = b"", b"", 0, None, b"}"
         ours = headers.ours(header) if header is not None and headers.PREFIX in header else None
         if header is not None and ours:
             if headers.REQUEST_INFO in ours:
                 header = headers.without(header, headers.REQUEST_INFO)
+            incr = counters.increment_of(ours)
             if not sourced:
+                if incr is not None:
+                    counters.check_increment(ours, payload, config)
                 self._check_expectations(subject, ours)
                 if ours.get(headers.STREAM_SOURCE):
                     raise ApiError("MESSAGE_SOURCE_HDR_NOT_ALLOWED")
@@ -227,6 +233,11 @@ class Publishing:
             if expected and expected != stream.last_msg_id:
                 raise ApiError("STREAM_WRONG_LAST_MSG_ID", id=stream.last_msg_id.decode("utf-8", "replace"))
             rollup = self._rollup_of(ours, sourced)
+        if config.allow_msg_counter:
+            if incr is None or header is None:
+                raise ApiError("MESSAGE_INCR_MISSING")
+            header, payload = counters.add(counters.last_of(store, subject), subject, header, payload, incr)
+            suffix = b',"val":"%d"}' % counters.value_of(payload)
         self._check_size(subject, header, payload)
         now = stream.now_ns()
         if config.retention == "interest" and not self._is_wanted(subject):
@@ -246,7 +257,7 @@ class Publishing:
             stream.purge(keep=1)
         if again is not None and is_valid_literal(again):
             self._publish_again(again, subject, header, payload, seq, now, last)
-        self._acknowledge([message], 0, 1, seq)
+        self._acknowledge([message], 0, 1, seq, suffix)
 
     def _is_wanted(self, subject: bytes) -> bool:
         stream = self._stream

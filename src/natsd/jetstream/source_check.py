@@ -63,6 +63,8 @@ def _check_mirror(config: StreamConfig, mirror: Source, home: Home, pedantic: bo
         raise ApiError("MIRROR_WITH_SUBJECTS")
     if config.sources:
         raise ApiError("MIRROR_WITH_SOURCES")
+    if config.allow_msg_counter:
+        raise ApiError("MIRROR_WITH_COUNTERS")
     if mirror.consumer is not None:
         raise ApiError("INVALID_JSON", err='json: unknown field "consumer"')
     if mirror.filter_subject and mirror.subject_transforms:
