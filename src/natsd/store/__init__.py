@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from natsd.store._plain_cursor import Cursor
-    from natsd.store._plain_file import FileIndex, Runs, relocate_run, replay_run, restore_run, survey
+    from natsd.store._plain_file import FileIndex, Runs, relocate_run, replay_run, restore_run, skip_run, survey
     from natsd.store._plain_index import Index
     from natsd.store._plain_log import Log
     from natsd.store._plain_memory import MemoryIndex
@@ -37,6 +37,7 @@ _HOMES = {
     "relocate_run": "file",
     "replay_run": "file",
     "restore_run": "file",
+    "skip_run": "file",
     "survey": "file",
     "Log": "log",
 }
@@ -63,5 +64,6 @@ __all__ = [
     "relocate_run",
     "replay_run",
     "restore_run",
+    "skip_run",
     "survey",
 ]

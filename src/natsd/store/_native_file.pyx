@@ -23,6 +23,7 @@ cdef enum:
     EXTRAS = 16
     ERASED = 14
     CHECKPOINT = 18
+    ENDED = 20
 
 cdef struct Found:  # a message, where it lies
     uint64_t seq
@@ -381,6 +382,24 @@ def replay_run(data, size_t at, size_t stop, uint64_t segment, dict streams, uin
     return at
 
 
+def skip_run(data, size_t at, size_t stop, uint64_t segment, uint32_t stream):
+    """Pass the messages of a stream that follow each other from data[at] on. Returns where something else is, or what
+    does not validate."""
+    cdef const uint8_t[::1] view = data
+    cdef const char* base
+    cdef const Fixed* fixed
+    stop = min(stop, <size_t> view.shape[0])
+    if at >= stop:
+        return at
+    base = <const char*> &view[0]
+    while at + FIXED <= stop:
+        fixed = <const Fixed*> (base + at)
+        if fixed.kind != MESSAGE or fixed.stream != stream or not whole(base + at, stop - at, segment):
+            break
+        at += fixed.length
+    return at
+
+
 def restore_run(data, size_t at, size_t stop, uint64_t segment, dict streams, dict wanted):
     """Take the live messages (wanted: the Runs of each stream) from data[at] on, up to a record that does not validate.
     Returns where that is. See `FileIndex.fold` for those that are out of order."""
@@ -472,7 +491,7 @@ def survey(data, size_t at, uint64_t segment):
     base = <const char*> &view[0]
     while at + FIXED <= stop:
         fixed = <const Fixed*> (base + at)
-        if fixed.kind == 0 or (fixed.kind > ERASED and fixed.kind != CHECKPOINT) or fixed.extra or not whole(base + at, stop - at, segment):
+        if fixed.kind == 0 or not (fixed.kind <= ERASED or CHECKPOINT <= fixed.kind <= ENDED) or fixed.extra or not whole(base + at, stop - at, segment):
             gap = min(gap, at)
             at += 1
             continue
