@@ -24,6 +24,27 @@ def incr(subject: str, by: str, payload: bytes = b"", **headers: str) -> Step:
     return put(subject, payload, Nats_Incr=by, **headers)
 
 
+def part(subject: str, batch: str, number: object, payload: bytes = b"", commit: str = "", **headers: str) -> Step:
+    """A message of a batch."""
+    last = {"Nats_Batch_Commit": commit} if commit else {}
+    return put(subject, payload, Nats_Batch_Id=batch, Nats_Batch_Sequence=str(number), **last, **headers)
+
+
+def whole(batch: str, *messages: tuple[str, bytes, dict[str, str]]) -> list[Step]:
+    return [
+        part(subject, batch, number, payload, "1" if number == len(messages) else "", **headers)
+        for number, (subject, payload, headers) in enumerate(messages, 1)
+    ]
+
+
+def one(subject: str, payload: bytes = b"x", **headers: str) -> tuple[str, bytes, dict[str, str]]:
+    return subject, payload, headers
+
+
+def batched(name: str, **config: object) -> Step:
+    return create(name, allow_atomic=True, **config)
+
+
 def messages(stream: str, *seqs: int) -> list[Step]:
     return [ask(f"STREAM.MSG.GET.{stream}", {"seq": seq}) for seq in seqs]
 
@@ -90,6 +111,99 @@ DIALOGUES: dict[str, list[Step]] = {
         create("M", mirror={"name": "B"}),
         ("until", "M", 1),
         *messages("M", 1),
+    ],
+    "batches": [
+        batched("A", subjects=["a.>"], allow_msg_ttl=True, allow_rollup_hdrs=True),
+        *whole("one", one("a.1")),
+        *whole("two", one("a.1"), one("a.2", b"yy", X="y"), one("a.1", Nats_Msg_Id="i")),
+        *whole("ids", one("a.1", Nats_Msg_Id="j"), one("a.1", Nats_Msg_Id="j")),
+        *whole("ids", one("a.1"), one("a.1", Nats_Msg_Id="i")),
+        put("a.1", b"x", Nats_Msg_Id="i"),
+        *whole("x" * 64, one("a.1")),
+        *whole("x" * 65, one("a.1")),
+        part("a.1", "b", ""),
+        part("a.1", "b", "x"),
+        part("a.1", "b", 0),
+        part("a.1", "b", 2),
+        part("a.1", "b", 1001),
+        part("a.1", "b", 1),
+        part("a.1", "b", 3),
+        part("a.1", "b", 2),
+        part("a.1", "b", 1),
+        part("a.1", "b", 1),
+        part("a.1", "b", 1, commit="2"),
+        part("a.1", "b", 1),
+        part("a.1", "b", 2, commit="eob"),
+        part("a.1", "b", 1, commit="eob"),
+        *whole("level", one("a.1", Nats_Required_Api_Level="9")),
+        *whole("level", one("a.1", Nats_Required_Api_Level="1")),
+        *whole("id", one("a.1", Nats_Expected_Last_Msg_Id="i"), one("a.2")),
+        *whole("stream", one("a.1", Nats_Expected_Stream="B")),
+        *whole("ttl", one("a.1", Nats_TTL="x")),
+        *whole("ttl", one("a.1", Nats_TTL="100s"), one("a.1", Nats_TTL="never")),
+        *whole("source", one("a.1", Nats_Stream_Source="x")),
+        *whole("incr", one("a.1", Nats_Incr="1")),
+        ask("STREAM.INFO.A", ALL),
+        *whole("seq", one("a.1", Nats_Expected_Last_Sequence="2")),
+        *whole("seq", one("a.1", Nats_Expected_Last_Sequence="9"), one("a.1")),
+        *whole("seq", one("a.1"), one("a.1", Nats_Expected_Last_Sequence="11")),
+        *whole("seq", one("a.1"), one("a.1", Nats_Expected_Last_Sequence="12")),
+        *whole("sub", one("a.3", Nats_Expected_Last_Subject_Sequence="0"), one("a.3")),
+        *whole("sub", one("a.3", Nats_Expected_Last_Subject_Sequence="0"), one("a.3")),
+        *whole("sub", one("a.3"), one("a.3", Nats_Expected_Last_Subject_Sequence="0")),
+        *whole(
+            "subs",
+            one("a.5", Nats_Expected_Last_Subject_Sequence="0", Nats_Expected_Last_Subject_Sequence_Subject="a.9"),
+            one("a.6", Nats_Expected_Last_Subject_Sequence="1", Nats_Expected_Last_Subject_Sequence_Subject="a.9"),
+        ),
+        *whole("subs", one("a.5", Nats_Expected_Last_Subject_Sequence_Subject="a.9")),
+        *whole("roll", one("a.1"), one("a.1", Nats_Rollup="sub")),
+        *whole("roll", one("a.1"), one("a.2", Nats_Rollup="all")),
+        *whole("roll", one("a.1"), one("a.2", Nats_Rollup="x")),
+        *whole("roll", one("a.1", Nats_Rollup="sub"), one("a.1", b"z"), one("a.2", Nats_Rollup="sub")),
+        ask("STREAM.INFO.A", ALL),
+        *messages("A", *range(1, 25)),
+        *whole("roll", one("a.1", Nats_Rollup="all"), one("a.1", b"z")),
+        ask("STREAM.INFO.A", ALL),
+        create("N", subjects=["n"]),
+        *whole("b", one("n")),
+        batched("L", subjects=["l.*"], max_msgs=3, discard="new"),
+        *whole("b", one("l.1"), one("l.1"), one("l.1"), one("l.1")),
+        *whole("b", one("l.1"), one("l.1"), one("l.1")),
+        *whole("b", one("l.1")),
+        batched("P", subjects=["p.*"], max_msgs_per_subject=1, discard="new", discard_new_per_subject=True),
+        *whole("b", one("p.1"), one("p.1")),
+        *whole("b", one("p.1"), one("p.2")),
+        *whole("b", one("p.3"), one("p.2")),
+        batched("O", subjects=["o.*"], max_msgs=2),
+        *whole("b", one("o.1"), one("o.2"), one("o.3")),
+        ask("STREAM.INFO.O", ALL),
+        batched("S", subjects=["s.*"], max_msg_size=100),
+        *whole("b", one("s.1"), one("s.1", b"x" * 200)),
+        batched("I", subjects=["i.*"], retention="interest"),
+        *whole("b", one("i.1"), one("i.1")),
+        ask("STREAM.INFO.I", ALL),
+        batched("T", subjects=["t.*"], subject_transform={"src": "t.*", "dest": "u.$1"}),
+        *whole("b", one("t.1"), one("t.1", Nats_Expected_Last_Subject_Sequence="0")),
+        *whole("b", one("t.1"), one("t.2")),
+        ask("STREAM.INFO.T", ALL),
+        batched("C", subjects=["c.*"], allow_msg_counter=True),
+        *whole("b", one("c.1", b"", Nats_Incr="1"), one("c.1", b"", Nats_Incr="2"), one("c.2", b"", Nats_Incr="5")),
+        *whole("b", one("c.1", b"", Nats_Incr="1"), one("c.1", b"")),
+        *whole("b", one("c.1", b"", Nats_Incr="1"), one("c.1", b"x", Nats_Incr="1")),
+        *messages("C", 1, 2, 3),
+        batched("X", persist_mode="async"),
+        batched("X", mirror={"name": "A"}),
+        batched("X", sources=[{"name": "O"}]),
+        ("until", "X", 2),
+        ask("STREAM.INFO.X", ALL),
+        *messages("X", 1, 2),
+        update("A", subjects=["a.>"], allow_msg_ttl=True),
+        *whole("b", one("a.1")),
+        update("A", subjects=["a.>"], allow_msg_ttl=True, allow_atomic=True),
+        *whole("b", one("a.1")),
+        update("A", subjects=["a.>"], allow_msg_ttl=True, allow_atomic=True, sealed=True),
+        *whole("b", one("a.1")),
     ],
     "promotion of a mirror": [
         create("A", subjects=["a.*"]),

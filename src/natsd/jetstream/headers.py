@@ -24,7 +24,10 @@ REQUIRED_API_LEVEL = b"Nats-Required-Api-Level"
 INCR = b"Nats-Incr"
 COUNTER_SOURCES = b"Nats-Counter-Sources"
 SCHEDULE = b"Nats-Schedule"
+BATCH = b"Nats-Batch-"
 BATCH_ID = b"Nats-Batch-Id"
+BATCH_SEQUENCE = b"Nats-Batch-Sequence"
+BATCH_COMMIT = b"Nats-Batch-Commit"
 
 
 def value_of(block: bytes, name: bytes) -> bytes | None:

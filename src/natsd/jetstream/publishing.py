@@ -13,6 +13,7 @@ What has a header of ours, or comes to a stream that changes or bounds each mess
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -27,6 +28,9 @@ from natsd.subjects.transform import Transform
 from natsd.subjects.valid import is_valid_literal
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from natsd.jetstream.batches import Batches
     from natsd.jetstream.stream import Stream
 
     Message = tuple[bytes, bytes | None, bytes | None, bytes]
@@ -43,14 +47,16 @@ MESSAGE_OVERHEAD = 22
 
 
 class Publishing:
-    """The intake of one stream."""
+    """The intake of one stream. ack: how its acknowledgements begin."""
 
-    __slots__ = ("_ack", "_plain", "_republish", "_stream", "_transform")
+    __slots__ = ("_batches", "_held", "_plain", "_republish", "_stream", "_transform", "ack")
 
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
-        self._ack = b""
+        self.ack = b""
         self._plain = True
+        self._batches: Batches | None = None
+        self._held: list[Callable[[], None]] | None = None
         self._transform: Transform | None = None
         self._republish: Transform | None = None
         self.configure()
@@ -61,7 +67,7 @@ class Publishing:
         config, home = stream.config, stream.home
         name = msgspec.json.encode(config.name)
         domain = b',"domain":' + msgspec.json.encode(home.domain) if home.domain else b""
-        self._ack = b'{"stream":' + name + domain + b',"seq":'
+        self.ack = b'{"stream":' + name + domain + b',"seq":'
         change, again = config.subject_transform, config.republish
         self._transform = Transform(change.src.encode(), change.dest.encode()) if change and change.dest else None
         self._republish = Transform(again.src.encode(), again.dest.encode()) if again else None
@@ -73,6 +79,14 @@ class Publishing:
             and self._republish is None
             and not config.allow_msg_counter
         )
+        if not config.allow_atomic:
+            self.close()
+
+    def close(self) -> None:
+        """Forget what is not finished."""
+        if self._batches is not None:
+            self._batches.close()
+            self._batches = None
 
     def id_of(self, header: bytes | None) -> bytes:
         """The message id in a header, empty for none."""
@@ -139,7 +153,7 @@ class Publishing:
 
     def _acknowledge(self, batch: list[Message], start: int, n: int, first: int, suffix: bytes = b"}") -> None:
         stream = self._stream
-        sublist, prefix = stream.home.sublist, self._ack
+        sublist, prefix = stream.home.sublist, self.ack
         answers = not stream.config.no_ack
 
         def settle() -> None:
@@ -154,11 +168,21 @@ class Publishing:
         reply = message[1]
         if reply and not stream.config.no_ack:
             page = {"error": error.as_dict(), "stream": stream.name, "seq": 0}
-            self._answer(reply, msgspec.json.encode(page))
+            self.answer(reply, msgspec.json.encode(page))
 
-    def _answer(self, reply: bytes, payload: bytes) -> None:
+    def answer(self, reply: bytes, payload: bytes) -> None:
         """In its turn: whoever published hears of his messages in their order."""
         self._send(reply, None, payload)
+
+    @contextmanager
+    def hold(self) -> Iterator[list[Callable[[], None]]]:
+        """What is to be published because messages are stored is given to the caller, who has it done."""
+        held: list[Callable[[], None]] = []
+        self._held = held
+        try:
+            yield held
+        finally:
+            self._held = None
 
     def _send(self, subject: bytes, header: bytes | None, payload: bytes) -> None:
         publish = self._stream.home.publish
@@ -166,15 +190,36 @@ class Publishing:
         def send() -> None:
             publish(subject, None, header, payload)
 
-        self._stream.when_durable(send)
+        if self._held is not None:
+            self._held.append(send)
+        else:
+            self._stream.when_durable(send)
 
     # One by one.
 
     def _take_one(self, message: Message) -> None:
+        header = message[2]
+        batch_id = headers.value_of(header, headers.BATCH_ID) if header is not None else None
         try:
-            self._consider(message)
+            if batch_id:
+                self._open_batches().take(batch_id, message)
+            else:
+                self._consider(message)
         except ApiError as error:
             self._refuse(message, error)
+
+    def _open_batches(self) -> Batches:
+        if self._batches is None:
+            from natsd.jetstream.batches import Batches
+
+            self._batches = Batches(self._stream, self)
+        return self._batches
+
+    def subject_of(self, subject: bytes) -> bytes:
+        """What the stream stores a subject under."""
+        if self._transform is None:
+            return subject
+        return self._transform.match(subject, self._stream.home.chance) or subject
 
     def store_sourced(self, message: Message) -> None:
         """Store a message that another stream has. Raises ApiError."""
@@ -185,7 +230,7 @@ class Publishing:
         subject, _, header, payload = message
         stream = self._stream
         store = stream.store
-        self._check_size(subject, header, payload)
+        self.check_size(subject, header, payload)
         ttl_s = 0
         if header is not None and stream.config.allow_msg_ttl:
             ttl_s, header = self._ttl_of(header)
@@ -206,12 +251,11 @@ class Publishing:
         stream = self._stream
         config, store = stream.config, stream.store
         subject, reply, header, payload = message
-        if self._transform is not None:
-            subject = self._transform.match(subject, stream.home.chance) or subject
+        subject = self.subject_of(subject)
         if config.sealed:
             raise ApiError("STREAM_SEALED")
-        msg_id, rollup, ttl_s, incr, suffix = b"", b"", 0, None, b"}"
-        ours = headers.ours(header) if header is not None and headers.PREFIX in header else None
+        rollup, incr, suffix = b"", None, b"}"
+        ours = headers.ours(header) if header is not None and headers.PREFIX in header else {}
         if header is not None and ours:
             if headers.REQUEST_INFO in ours:
                 header = headers.without(header, headers.REQUEST_INFO)
@@ -227,23 +271,33 @@ class Publishing:
                 seen = stream.dedupe.find(msg_id, stream.home.clock.wall_ns())
                 if seen:
                     if reply and not config.no_ack:
-                        self._answer(reply, b'%b%d,"duplicate": true}' % (self._ack, seen))
+                        self.answer(reply, b'%b%d,"duplicate": true}' % (self.ack, seen))
                     return
             expected = ours.get(headers.EXPECTED_LAST_MSG_ID)
             if expected and expected != stream.last_msg_id:
                 raise ApiError("STREAM_WRONG_LAST_MSG_ID", id=stream.last_msg_id.decode("utf-8", "replace"))
-            rollup = self._rollup_of(ours, sourced)
+            rollup = self.rollup_of(ours, sourced)
         if config.allow_msg_counter:
             if incr is None or header is None:
                 raise ApiError("MESSAGE_INCR_MISSING")
             header, payload = counters.add(counters.last_of(store, subject), subject, header, payload, incr)
-            suffix = b',"val":"%d"}' % counters.value_of(payload)
-        self._check_size(subject, header, payload)
-        now = stream.now_ns()
-        if config.retention == "interest" and not self._is_wanted(subject):
-            self._skip(message, msg_id, now)
-            return
-        if header is not None and ours and headers.TTL in ours:
+            suffix = b',"val":%b' % payload[len(b'{"val":') :]
+        self.check_size(subject, header, payload)
+        seq = self.keep((subject, None, header, payload), ours, rollup)
+        self._acknowledge([message], 0, 1, seq, suffix)
+
+    def keep(self, message: Message, ours: dict[bytes, bytes], rollup: bytes) -> int:
+        """Store a message that may be stored, with what follows from it; returns its sequence.
+
+        ours: its headers by name. rollup: what it rolls up. Raises ApiError.
+        """
+        stream = self._stream
+        store = stream.store
+        subject, _, header, payload = message
+        msg_id, now, ttl_s = ours.get(headers.MSG_ID, b""), stream.now_ns(), 0
+        if stream.config.retention == "interest" and not self._is_wanted(subject):
+            return self._skip(msg_id, now)
+        if header is not None and headers.TTL in ours:
             ttl_s, header = self._ttl_of(header)
         again = self._republish.match(subject, stream.home.chance) if self._republish is not None else None
         last = store.last_seq_of(subject) if again is not None else 0
@@ -257,7 +311,7 @@ class Publishing:
             stream.purge(keep=1)
         if again is not None and is_valid_literal(again):
             self._publish_again(again, subject, header, payload, seq, now, last)
-        self._acknowledge([message], 0, 1, seq, suffix)
+        return seq
 
     def _is_wanted(self, subject: bytes) -> bool:
         stream = self._stream
@@ -265,27 +319,32 @@ class Publishing:
             reader.wants(subject) for reader in stream.inflow_readers
         )
 
+    def check_stream(self, ours: dict[bytes, bytes]) -> None:
+        """Whether a message was meant for this stream. Raises ApiError."""
+        wanted = ours.get(headers.EXPECTED_STREAM)
+        if wanted and wanted != self._stream.name.encode():
+            raise ApiError("STREAM_NOT_MATCH")
+
     def _check_expectations(self, subject: bytes, ours: dict[bytes, bytes]) -> None:
         stream = self._stream
         store = stream.store
-        wanted = ours.get(headers.EXPECTED_STREAM)
-        if wanted and wanted != stream.name.encode():
-            raise ApiError("STREAM_NOT_MATCH")
+        self.check_stream(ours)
         if not stream.config.allow_msg_ttl and self._has_ttl(ours):
             raise ApiError("MESSAGE_TTL_DISABLED")
         about = ours.get(headers.EXPECTED_LAST_SUBJECT_SEQ_SUBJECT)
-        seq = _number(ours.get(headers.EXPECTED_LAST_SUBJECT_SEQ))
+        seq = number_of(ours.get(headers.EXPECTED_LAST_SUBJECT_SEQ))
         if seq is not None:
-            last = self._last_of(about or subject)
+            last = self.last_of(about or subject)
             if last != seq:
                 raise ApiError("STREAM_WRONG_LAST_SEQUENCE", seq=last)
         elif about:
             raise ApiError("STREAM_EXPECTED_LAST_SEQ_PER_SUBJECT_INVALID")
-        seq = _number(ours.get(headers.EXPECTED_LAST_SEQ))
+        seq = number_of(ours.get(headers.EXPECTED_LAST_SEQ))
         if seq is not None and seq != store.last_seq:
             raise ApiError("STREAM_WRONG_LAST_SEQUENCE", seq=store.last_seq)
 
-    def _last_of(self, subject: bytes) -> int:
+    def last_of(self, subject: bytes) -> int:
+        """The last sequence of what matches a subject."""
         if b"*" in subject or b">" in subject:
             last = self._stream.store.last_match([subject])
             return last[0] if last is not None else 0
@@ -300,7 +359,8 @@ class Publishing:
         except ApiError:
             return False
 
-    def _rollup_of(self, ours: dict[bytes, bytes], sourced: bool) -> bytes:
+    def rollup_of(self, ours: dict[bytes, bytes], sourced: bool) -> bytes:
+        """What a message rolls up: `sub`, `all`, or nothing. Raises ApiError."""
         rollup = ours.get(headers.ROLLUP)
         if not rollup:
             return b""
@@ -314,7 +374,8 @@ class Publishing:
             raise ApiError("STREAM_ROLLUP_FAILED", err=f"rollup value invalid: {shown}")
         return rollup
 
-    def _check_size(self, subject: bytes, header: bytes | None, payload: bytes) -> None:
+    def check_size(self, subject: bytes, header: bytes | None, payload: bytes) -> None:
+        """Whether there is room for a message of this size. Raises ApiError."""
         stream = self._stream
         home, storage, most = stream.home, stream.config.storage, stream.config.max_msg_size
         header_size = len(header) if header is not None else 0
@@ -330,7 +391,7 @@ class Publishing:
         if not home.has_room_for(storage, len(subject) + header_size + len(payload) + MESSAGE_OVERHEAD):
             raise ApiError("ACCOUNT_RESOURCES_EXCEEDED")
 
-    def _skip(self, message: Message, msg_id: bytes, now: int) -> None:
+    def _skip(self, msg_id: bytes, now: int) -> int:
         """Nobody is interested: the message gets its sequence and goes."""
         stream = self._stream
         seq = stream.store.last_seq + 1
@@ -338,7 +399,7 @@ class Publishing:
         stream.last_msg_id = msg_id
         if msg_id:
             stream.dedupe.note(msg_id, seq, now)
-        self._acknowledge([message], 0, 1, seq)
+        return seq
 
     def _ttl_of(self, header: bytes) -> tuple[int, bytes]:
         """Seconds to live (0 for none, NEVER), and the header, which says more where markers last longer."""
@@ -419,7 +480,8 @@ def parse_ttl(value: bytes) -> int:
     return ns // SECOND_NS
 
 
-def _number(value: bytes | None) -> int | None:
+def number_of(value: bytes | None) -> int | None:
+    """A header's value as a number; None where it is none."""
     return int(value) if value is not None and value.isdigit() and len(value) < 20 else None
 
 

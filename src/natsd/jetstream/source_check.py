@@ -65,6 +65,8 @@ def _check_mirror(config: StreamConfig, mirror: Source, home: Home, pedantic: bo
         raise ApiError("MIRROR_WITH_SOURCES")
     if config.allow_msg_counter:
         raise ApiError("MIRROR_WITH_COUNTERS")
+    if config.allow_atomic:
+        raise ApiError("MIRROR_WITH_ATOMIC_PUBLISH")
     if mirror.consumer is not None:
         raise ApiError("INVALID_JSON", err='json: unknown field "consumer"')
     if mirror.filter_subject and mirror.subject_transforms:

@@ -183,6 +183,7 @@ class Stream:
     def _stop(self) -> None:
         self.closed = True
         self._unsubscribe()
+        self.publishing.close()
         self.direct.stop()
         self.expiry.stop()
         sourcing.stop(self)

@@ -29,7 +29,7 @@ REQUIRED_LEVEL = "_nats.req.level"
 DYNAMIC = ("_nats.ver", "_nats.level")
 """What answers show of the server itself, and what nobody stores."""
 UNLIMITED = ("max_msgs", "max_msgs_per_subject", "max_bytes", "max_msg_size", "max_consumers")
-LATER = ("allow_atomic", "allow_msg_schedules", "allow_batched")
+LATER = ("allow_msg_schedules", "allow_batched")
 """Features of newer servers: refused by name, as a server refuses them that does not know them."""
 OURS = (b"$JS.>", b"$JSC.>", b"$NRG.>")
 
@@ -51,7 +51,7 @@ def pedantic_error(text: str) -> ApiError:
 def stamp_level(config: StreamConfig) -> None:
     """Note in the metadata which level of the API a configuration needs; forget what only answers show."""
     level = 1 if config.allow_msg_ttl or config.subject_delete_marker_ttl > 0 else 0
-    level = 2 if config.persist_mode == "async" or config.allow_msg_counter else level
+    level = 2 if config.persist_mode == "async" or config.allow_msg_counter or config.allow_atomic else level
     kept = {key: value for key, value in config.metadata.items() if key not in DYNAMIC}
     config.metadata = kept | {REQUIRED_LEVEL: str(level)}
 
@@ -69,6 +69,8 @@ def check_config(given: StreamConfig, home: Home, *, pedantic: bool = False) -> 
             raise ApiError("INVALID_JSON", err=f'json: unknown field "{name}"')
     if config.persist_mode == "async" and config.storage != "file":
         raise invalid("async persist mode is only supported on file storage")
+    if config.persist_mode == "async" and config.allow_atomic:
+        raise invalid("async persist mode is not supported with atomic batch publish")
     if config.persist_mode == "default":
         config.persist_mode = ""
     _check_texts(config)
