@@ -213,12 +213,12 @@ def play(asker: Asker, steps: list[Step]) -> list[Any]:
     for kind, *words in steps:
         if kind == "many":
             answers.append([tidy(reply) for reply in asker.ask_many(*words)])
-        elif kind == "until":
-            name, messages = words
+        elif kind in ("until", "last"):
+            name, wanted = words
             ends = time.monotonic() + 10
             while time.monotonic() < ends:
                 state = json.loads(asker.ask(f"{API}STREAM.INFO.{name}")[2])["state"]
-                if state["messages"] == messages:
+                if state["messages" if kind == "until" else "last_seq"] == wanted:
                     break
                 time.sleep(0.05)
         else:

@@ -41,7 +41,7 @@ def test_a_status_is_a_block_without_more() -> None:
     assert headers.status(404, b"Message Not Found") == b"NATS/1.0 404 Message Not Found\r\n\r\n"
 
 
-@pytest.mark.parametrize(("value", "asks"), [(b"1", False), (b"2", False), (b"3", True), (b"x", True), (b"", True)])
+@pytest.mark.parametrize(("value", "asks"), [(b"1", False), (b"2", False), (b"3", True), (b"x", True), (b"", False)])
 def test_a_level_that_is_too_high_is_seen(value: bytes, asks: bool) -> None:
     assert headers.asks_for_more(b"NATS/1.0\r\nNats-Required-Api-Level: %b\r\n\r\n" % value, 2) is asks
     assert not headers.asks_for_more(BLOCK, 2)

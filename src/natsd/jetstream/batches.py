@@ -16,7 +16,8 @@ import msgspec
 
 from natsd.jetstream import counters, headers
 from natsd.jetstream.errors import ApiError
-from natsd.jetstream.publishing import MAX_HEADER, MESSAGE_OVERHEAD, REFUSALS, number_of, parse_ttl
+from natsd.jetstream.publishing import MAX_HEADER, MESSAGE_OVERHEAD, REFUSALS, number_of
+from natsd.jetstream.ttl import parse_ttl
 from natsd.store.contract import REFUSED_BYTES, REFUSED_MSGS, REFUSED_PER_SUBJECT
 
 if TYPE_CHECKING:
@@ -171,21 +172,15 @@ class Batches:
         checked = [trial.add(message) for message in messages]
         if not home.has_room_for(stream.config.storage, trial.account_bytes):
             raise ApiError("ACCOUNT_RESOURCES_EXCEEDED")
-        with publishing.hold() as held:
-            store.begin()
-            try:
-                for message, ours, rollup in checked:
-                    publishing.keep(message, ours, rollup)
-            finally:
-                store.end()
+        with publishing.whole():
+            for message, ours, rollup in checked:
+                publishing.keep(message, ours, rollup)
         last = store.last_seq
         name = msgspec.json.encode(batch_id.decode("utf-8", "replace"))
         answer = b'%b%d,"batch":%b,"count":%d}' % (publishing.ack, last, name, len(messages))
         answers = reply and not stream.config.no_ack
 
         def settle() -> None:
-            for send in held:
-                send()
             if reply and answers:
                 home.publish(reply, None, None, answer)
             stream.show(last)
@@ -196,7 +191,18 @@ class Batches:
 class Trial:
     """Messages of a batch that are looked at one after the other, as if all before were stored."""
 
-    __slots__ = ("_count", "_expected", "_ids", "_publishing", "_stream", "_sums", "_written", "account_bytes", "size")
+    __slots__ = (
+        "_count",
+        "_expected",
+        "_ids",
+        "_publishing",
+        "_schedules",
+        "_stream",
+        "_sums",
+        "_written",
+        "account_bytes",
+        "size",
+    )
 
     def __init__(self, stream: Stream, publishing: Publishing) -> None:
         self._stream = stream
@@ -204,6 +210,7 @@ class Trial:
         self._count = 0
         self._ids: set[bytes] = set()
         self._written: dict[bytes, int] = {}
+        self._schedules: dict[bytes, bool] = {}
         self._expected: dict[bytes, int] = {}
         self._sums: dict[bytes, tuple[bytes | None, bytes]] = {}
         self.size = 0
@@ -233,9 +240,11 @@ class Trial:
         if config.allow_msg_counter:
             header, payload = self._count_up(subject, header, payload, incr)
         self._check_sequences(subject, ours)
+        header = self._publishing.check_schedule(subject, header, ours, self._schedules)
         rollup = self._rollup_of(subject, ours)
         self._count += 1
         self._written[subject] = self._written.get(subject, 0) + 1
+        self._schedules[subject] = bool(ours.get(headers.SCHEDULE))
         self.size += self._stream.store.size_of(subject, header, payload)
         self.account_bytes += len(subject) + len(header or b"") + len(payload) + MESSAGE_OVERHEAD
         self._check_limits(subject)

@@ -18,11 +18,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from natsd.base.units import SECOND_NS, parse_duration
+from natsd.base.units import SECOND_NS
 from natsd.jetstream import counters, headers
 from natsd.jetstream.dates import render_date
 from natsd.jetstream.errors import ApiError
 from natsd.jetstream.expiry import marker_header
+from natsd.jetstream.ttl import NEVER, parse_ttl
 from natsd.store.contract import REFUSED_BYTES, REFUSED_MSGS, REFUSED_PER_SUBJECT
 from natsd.subjects.transform import Transform
 from natsd.subjects.valid import is_valid_literal
@@ -41,7 +42,6 @@ REFUSALS = {
     REFUSED_PER_SUBJECT: "maximum messages per subject exceeded",
 }
 MAX_HEADER = 65535
-NEVER = -1
 MESSAGE_OVERHEAD = 22
 """What a message costs beside its subject, header and payload, when it is held against an account's limit."""
 
@@ -78,6 +78,7 @@ class Publishing:
             and self._transform is None
             and self._republish is None
             and not config.allow_msg_counter
+            and not config.allow_msg_schedules
         )
         if not config.allow_atomic:
             self.close()
@@ -161,7 +162,7 @@ class Publishing:
                 sublist.publish_acks(batch, start, n, prefix, first, suffix)
             stream.show(first + n - 1)
 
-        stream.when_durable(settle)
+        self._when_durable(settle)
 
     def _refuse(self, message: Message, error: ApiError) -> None:
         stream = self._stream
@@ -175,14 +176,25 @@ class Publishing:
         self._send(reply, None, payload)
 
     @contextmanager
-    def hold(self) -> Iterator[list[Callable[[], None]]]:
-        """What is to be published because messages are stored is given to the caller, who has it done."""
+    def whole(self) -> Iterator[None]:
+        """What is stored meanwhile is one batch of the store; nothing is said of it before all of it is safe."""
+        stream = self._stream
+        stream.store.begin()
         held: list[Callable[[], None]] = []
         self._held = held
         try:
-            yield held
+            yield
         finally:
             self._held = None
+            stream.store.end()
+            for say in held:
+                stream.when_durable(say)
+
+    def _when_durable(self, say: Callable[[], None]) -> None:
+        if self._held is not None:
+            self._held.append(say)
+        else:
+            self._stream.when_durable(say)
 
     def _send(self, subject: bytes, header: bytes | None, payload: bytes) -> None:
         publish = self._stream.home.publish
@@ -190,10 +202,7 @@ class Publishing:
         def send() -> None:
             publish(subject, None, header, payload)
 
-        if self._held is not None:
-            self._held.append(send)
-        else:
-            self._stream.when_durable(send)
+        self._when_durable(send)
 
     # One by one.
 
@@ -264,6 +273,7 @@ class Publishing:
                 if incr is not None:
                     counters.check_increment(ours, payload, config)
                 self._check_expectations(subject, ours)
+                header = self.check_schedule(subject, header, ours, {})
                 if ours.get(headers.STREAM_SOURCE):
                     raise ApiError("MESSAGE_SOURCE_HDR_NOT_ALLOWED")
             msg_id = ours.get(headers.MSG_ID, b"")
@@ -296,7 +306,9 @@ class Publishing:
         subject, _, header, payload = message
         msg_id, now, ttl_s = ours.get(headers.MSG_ID, b""), stream.now_ns(), 0
         if stream.config.retention == "interest" and not self._is_wanted(subject):
-            return self._skip(msg_id, now)
+            seq = self._skip(msg_id, now)
+            self._roll_up(subject, ours, rollup, keep=0)
+            return seq
         if header is not None and headers.TTL in ours:
             ttl_s, header = self._ttl_of(header)
         again = self._republish.match(subject, stream.home.chance) if self._republish is not None else None
@@ -305,13 +317,20 @@ class Publishing:
         stream.last_msg_id = msg_id
         if msg_id:
             stream.dedupe.note(msg_id, seq, now)
-        if rollup == b"sub":
-            stream.purge(subject=subject.decode("utf-8", "surrogateescape"), keep=1)
-        elif rollup == b"all":
-            stream.purge(keep=1)
+        self._roll_up(subject, ours, rollup, keep=1)
         if again is not None and is_valid_literal(again):
             self._publish_again(again, subject, header, payload, seq, now, last)
         return seq
+
+    def check_schedule(
+        self, subject: bytes, header: bytes | None, ours: dict[bytes, bytes], written: dict[bytes, bool]
+    ) -> bytes | None:
+        """Look at what is about schedules, see schedules.check_schedule. Raises ApiError."""
+        if header is None or b"\r\n" + headers.SCHEDULE not in header:
+            return header
+        from natsd.jetstream.schedules import check_schedule
+
+        return check_schedule(self._stream, subject, header, ours, written)
 
     def _is_wanted(self, subject: bytes) -> bool:
         stream = self._stream
@@ -391,6 +410,17 @@ class Publishing:
         if not home.has_room_for(storage, len(subject) + header_size + len(payload) + MESSAGE_OVERHEAD):
             raise ApiError("ACCOUNT_RESOURCES_EXCEEDED")
 
+    def _roll_up(self, subject: bytes, ours: dict[bytes, bytes], rollup: bytes, *, keep: int) -> None:
+        """Remove what a message stands for, and the schedule whose last one it is."""
+        stream = self._stream
+        if rollup == b"sub":
+            stream.purge(subject=subject.decode("utf-8", "surrogateescape"), keep=keep)
+        elif rollup == b"all":
+            stream.purge(keep=keep)
+        scheduler = ours.get(headers.SCHEDULER)
+        if scheduler and ours.get(headers.SCHEDULE_NEXT) == b"purge" and stream.config.allow_rollup_hdrs:
+            stream.purge(subject=scheduler.decode("utf-8", "surrogateescape"))
+
     def _skip(self, msg_id: bytes, now: int) -> int:
         """Nobody is interested: the message gets its sequence and goes."""
         stream = self._stream
@@ -431,6 +461,8 @@ class Publishing:
         seq = store.last_seq
         if stream.config.subject_delete_marker_ttl > 0:
             stream.expiry.on_marked(seq, message[2])
+        if stream.config.allow_msg_schedules:
+            stream.schedules.on_stored(seq, message[0], message[2], now)
         return seq
 
     def store_marker(self, subject: bytes, reason: bytes) -> None:
@@ -462,22 +494,6 @@ class Publishing:
             payload = b""
         block = (header[:-2] if header is not None else headers.LINE) + lines + b"\r\n"
         self._send(to, block, payload)
-
-
-def parse_ttl(value: bytes) -> int:
-    """Seconds of a TTL: a number, a duration, or `never`. Raises ApiError."""
-    text = value.decode("utf-8", "replace")
-    if text.lower() == "never":
-        return NEVER
-    if text.isascii() and text.isdigit() and text != "0":
-        return min(int(text), 1 << 32) if len(text) < 20 else 1 << 32
-    try:
-        ns = parse_duration(text)
-    except ValueError:
-        raise ApiError("MESSAGE_TTL_INVALID") from None
-    if ns < SECOND_NS:
-        raise ApiError("MESSAGE_TTL_INVALID")
-    return ns // SECOND_NS
 
 
 def number_of(value: bytes | None) -> int | None:

@@ -29,7 +29,7 @@ REQUIRED_LEVEL = "_nats.req.level"
 DYNAMIC = ("_nats.ver", "_nats.level")
 """What answers show of the server itself, and what nobody stores."""
 UNLIMITED = ("max_msgs", "max_msgs_per_subject", "max_bytes", "max_msg_size", "max_consumers")
-LATER = ("allow_msg_schedules", "allow_batched")
+LATER = ("allow_batched",)
 """Features of newer servers: refused by name, as a server refuses them that does not know them."""
 OURS = (b"$JS.>", b"$JSC.>", b"$NRG.>")
 
@@ -51,7 +51,8 @@ def pedantic_error(text: str) -> ApiError:
 def stamp_level(config: StreamConfig) -> None:
     """Note in the metadata which level of the API a configuration needs; forget what only answers show."""
     level = 1 if config.allow_msg_ttl or config.subject_delete_marker_ttl > 0 else 0
-    level = 2 if config.persist_mode == "async" or config.allow_msg_counter or config.allow_atomic else level
+    newer = config.allow_msg_counter or config.allow_atomic or config.allow_msg_schedules
+    level = 2 if config.persist_mode == "async" or newer else level
     kept = {key: value for key, value in config.metadata.items() if key not in DYNAMIC}
     config.metadata = kept | {REQUIRED_LEVEL: str(level)}
 
@@ -154,6 +155,17 @@ def _check_switches(config: StreamConfig, pedantic: bool) -> None:
     if config.allow_msg_counter:
         _check_counter(config)
     _check_discard(config)
+    _check_markers(config, pedantic)
+    if config.allow_msg_schedules:
+        if config.discard == "new":
+            raise invalid("message scheduling cannot use discard new")
+        if not config.allow_rollup_hdrs:
+            if pedantic:
+                raise invalid("message scheduling cannot be set if roll-ups are disabled")
+            config.allow_rollup_hdrs, config.deny_purge = True, False
+
+
+def _check_markers(config: StreamConfig, pedantic: bool) -> None:
     markers = config.subject_delete_marker_ttl
     if markers < 0:
         raise invalid("subject delete marker TTL must not be negative")
@@ -286,6 +298,8 @@ def check_update(old: StreamConfig, given: StreamConfig, home: Home, *, pedantic
         raise invalid("message TTL status can not be disabled")
     if old.allow_msg_counter != config.allow_msg_counter:
         raise invalid("stream configuration update can not change message counter setting")
+    if old.allow_msg_schedules and not config.allow_msg_schedules:
+        raise invalid("message schedules can not be disabled")
     if old.persist_mode != config.persist_mode:
         raise invalid("stream configuration update can not change persist mode")
     if config.sealed:

@@ -1,0 +1,24 @@
+"""How long a message lives by its own word: `Nats-TTL`."""
+
+from __future__ import annotations
+
+from natsd.base.units import SECOND_NS, parse_duration
+from natsd.jetstream.errors import ApiError
+
+NEVER = -1
+
+
+def parse_ttl(value: bytes) -> int:
+    """Seconds of a TTL: a number, a duration, or `never`. Raises ApiError."""
+    text = value.decode("utf-8", "replace")
+    if text.lower() == "never":
+        return NEVER
+    if text.isascii() and text.isdigit() and text != "0":
+        return min(int(text), 1 << 32) if len(text) < 20 else 1 << 32
+    try:
+        ns = parse_duration(text)
+    except ValueError:
+        raise ApiError("MESSAGE_TTL_INVALID") from None
+    if ns < SECOND_NS:
+        raise ApiError("MESSAGE_TTL_INVALID")
+    return ns // SECOND_NS
