@@ -213,12 +213,19 @@ def play(asker: Asker, steps: list[Step]) -> list[Any]:
     for kind, *words in steps:
         if kind == "many":
             answers.append([tidy(reply) for reply in asker.ask_many(*words)])
-        elif kind in ("until", "last"):
-            name, wanted = words
+        elif kind == "seen":
+            name, seq = words
+            ends = time.monotonic() + 10
+            while time.monotonic() < ends:
+                if b'"error"' not in asker.ask(f"{API}STREAM.MSG.GET.{name}", b'{"seq":%d}' % seq)[2]:
+                    break
+                time.sleep(0.05)
+        elif kind == "until":
+            name, messages = words
             ends = time.monotonic() + 10
             while time.monotonic() < ends:
                 state = json.loads(asker.ask(f"{API}STREAM.INFO.{name}")[2])["state"]
-                if state["messages" if kind == "until" else "last_seq"] == wanted:
+                if state["messages"] == messages:
                     break
                 time.sleep(0.05)
         else:

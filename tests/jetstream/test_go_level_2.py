@@ -306,16 +306,16 @@ DIALOGUES: dict[str, list[Step]] = {
         planned("A", subjects=["a.>", "p.>"], allow_msg_ttl=True, allow_atomic=True),
         put("a.o", b"other", X="z", Nats_Msg_Id="o"),
         plan("p.1", "@at 2020-01-01T00:00:00Z", "a.1", b"one", Y="y", Nats_Msg_Id="i", Nats_Schedule_TTL="1h"),
-        ("last", "A", 3),
+        ("seen", "A", 3),
         plan("p.2", "@at 2020-01-01T00:00:00Z", "a.2", Nats_Schedule_Source="a.o", Nats_Schedule_Rollup="sub"),
-        ("last", "A", 5),
+        ("seen", "A", 5),
         *whole("b", one("p.3", Nats_Schedule="@at 2020-01-01T00:00:00Z", Nats_Schedule_Target="a.3"), one("p.3")),
         *whole("c", one("p.3", Nats_Schedule="@at 2020-01-01T00:00:00Z", Nats_Schedule_Target="a.3"), one("a.4")),
-        ("last", "A", 10),
+        ("seen", "A", 10),
         ask("STREAM.INFO.A", {"deleted_details": True, **ALL}),
         *messages("A", *range(1, 12)),
         plan("p.5", "@every 1s", "a.5", b"again"),
-        ("last", "A", 12),
+        ("seen", "A", 12),
         put("a.stop", Nats_Schedule_Next="purge", Nats_Scheduler="p.5"),
         ask("STREAM.INFO.A", {"deleted_details": True, **ALL}),
         *messages("A", *range(11, 14)),
@@ -376,6 +376,6 @@ def test_both_answer_alike(jetstreams: WithJetStream, go: Any, name: str) -> Non
         answers.append([readable(answer) for answer in play(asker, DIALOGUES[name])])
         asker.close()
     ours, theirs = answers
-    steps = [step for step in DIALOGUES[name] if step[0] not in ("until", "last")]
+    steps = [step for step in DIALOGUES[name] if step[0] not in ("until", "seen")]
     differences = [(step, mine, his) for step, mine, his in zip(steps, ours, theirs, strict=True) if mine != his]
     assert differences == []
