@@ -240,7 +240,8 @@ class Trial:
         if config.allow_msg_counter:
             header, payload = self._count_up(subject, header, payload, incr)
         self._check_sequences(subject, ours)
-        header = self._publishing.check_schedule(subject, header, ours, self._schedules)
+        if header is not None and headers.OF_SCHEDULES in header:
+            header = self._publishing.check_schedule(subject, header, ours, self._schedules)
         rollup = self._rollup_of(subject, ours)
         self._count += 1
         self._written[subject] = self._written.get(subject, 0) + 1

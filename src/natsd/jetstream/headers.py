@@ -11,6 +11,10 @@ LINE = b"NATS/1.0\r\n"
 PREFIX = b"\r\nNats-"
 """What stands somewhere in every block that a stream has to look into."""
 
+OF_BATCH = b"\r\nNats-Batch-Id:"
+OF_SCHEDULES = b"\r\nNats-Schedule"
+"""What stands in those of batches and of schedules."""
+
 MSG_ID = b"Nats-Msg-Id"
 EXPECTED_STREAM = b"Nats-Expected-Stream"
 EXPECTED_LAST_SEQ = b"Nats-Expected-Last-Sequence"

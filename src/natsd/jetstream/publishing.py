@@ -162,7 +162,10 @@ class Publishing:
                 sublist.publish_acks(batch, start, n, prefix, first, suffix)
             stream.show(first + n - 1)
 
-        self._when_durable(settle)
+        if self._held is None:
+            stream.when_durable(settle)
+        else:
+            self._held.append(settle)
 
     def _refuse(self, message: Message, error: ApiError) -> None:
         stream = self._stream
@@ -190,25 +193,23 @@ class Publishing:
             for say in held:
                 stream.when_durable(say)
 
-    def _when_durable(self, say: Callable[[], None]) -> None:
-        if self._held is not None:
-            self._held.append(say)
-        else:
-            self._stream.when_durable(say)
-
     def _send(self, subject: bytes, header: bytes | None, payload: bytes) -> None:
         publish = self._stream.home.publish
 
         def send() -> None:
             publish(subject, None, header, payload)
 
-        self._when_durable(send)
+        if self._held is None:
+            self._stream.when_durable(send)
+        else:
+            self._held.append(send)
 
     # One by one.
 
     def _take_one(self, message: Message) -> None:
-        header = message[2]
-        batch_id = headers.value_of(header, headers.BATCH_ID) if header is not None else None
+        header, batch_id = message[2], None
+        if header is not None and headers.OF_BATCH in header:
+            batch_id = headers.value_of(header, headers.BATCH_ID)
         try:
             if batch_id:
                 self._open_batches().take(batch_id, message)
@@ -260,7 +261,8 @@ class Publishing:
         stream = self._stream
         config, store = stream.config, stream.store
         subject, reply, header, payload = message
-        subject = self.subject_of(subject)
+        if self._transform is not None:
+            subject = self.subject_of(subject)
         if config.sealed:
             raise ApiError("STREAM_SEALED")
         rollup, incr, suffix = b"", None, b"}"
@@ -268,12 +270,14 @@ class Publishing:
         if header is not None and ours:
             if headers.REQUEST_INFO in ours:
                 header = headers.without(header, headers.REQUEST_INFO)
-            incr = counters.increment_of(ours)
+            if headers.INCR in ours:
+                incr = counters.increment_of(ours)
             if not sourced:
                 if incr is not None:
                     counters.check_increment(ours, payload, config)
                 self._check_expectations(subject, ours)
-                header = self.check_schedule(subject, header, ours, {})
+                if header is not None and headers.OF_SCHEDULES in header:
+                    header = self.check_schedule(subject, header, ours, {})
                 if ours.get(headers.STREAM_SOURCE):
                     raise ApiError("MESSAGE_SOURCE_HDR_NOT_ALLOWED")
             msg_id = ours.get(headers.MSG_ID, b"")
@@ -317,17 +321,16 @@ class Publishing:
         stream.last_msg_id = msg_id
         if msg_id:
             stream.dedupe.note(msg_id, seq, now)
-        self._roll_up(subject, ours, rollup, keep=1)
+        if rollup or headers.SCHEDULER in ours:
+            self._roll_up(subject, ours, rollup, keep=1)
         if again is not None and is_valid_literal(again):
             self._publish_again(again, subject, header, payload, seq, now, last)
         return seq
 
     def check_schedule(
-        self, subject: bytes, header: bytes | None, ours: dict[bytes, bytes], written: dict[bytes, bool]
-    ) -> bytes | None:
+        self, subject: bytes, header: bytes, ours: dict[bytes, bytes], written: dict[bytes, bool]
+    ) -> bytes:
         """Look at what is about schedules, see schedules.check_schedule. Raises ApiError."""
-        if header is None or b"\r\n" + headers.SCHEDULE not in header:
-            return header
         from natsd.jetstream.schedules import check_schedule
 
         return check_schedule(self._stream, subject, header, ours, written)
@@ -347,19 +350,20 @@ class Publishing:
     def _check_expectations(self, subject: bytes, ours: dict[bytes, bytes]) -> None:
         stream = self._stream
         store = stream.store
-        self.check_stream(ours)
-        if not stream.config.allow_msg_ttl and self._has_ttl(ours):
+        if headers.EXPECTED_STREAM in ours:
+            self.check_stream(ours)
+        if headers.TTL in ours and not stream.config.allow_msg_ttl and self._has_ttl(ours):
             raise ApiError("MESSAGE_TTL_DISABLED")
         about = ours.get(headers.EXPECTED_LAST_SUBJECT_SEQ_SUBJECT)
-        seq = number_of(ours.get(headers.EXPECTED_LAST_SUBJECT_SEQ))
-        if seq is not None:
+        value = ours.get(headers.EXPECTED_LAST_SUBJECT_SEQ)
+        if value is not None and (seq := number_of(value)) is not None:
             last = self.last_of(about or subject)
             if last != seq:
                 raise ApiError("STREAM_WRONG_LAST_SEQUENCE", seq=last)
         elif about:
             raise ApiError("STREAM_EXPECTED_LAST_SEQ_PER_SUBJECT_INVALID")
-        seq = number_of(ours.get(headers.EXPECTED_LAST_SEQ))
-        if seq is not None and seq != store.last_seq:
+        value = ours.get(headers.EXPECTED_LAST_SEQ)
+        if value is not None and (seq := number_of(value)) is not None and seq != store.last_seq:
             raise ApiError("STREAM_WRONG_LAST_SEQUENCE", seq=store.last_seq)
 
     def last_of(self, subject: bytes) -> int:
