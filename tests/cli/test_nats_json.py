@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 else:
     Inside = Any
 
-GROUPS = ("account", "bench", "consumer", "errors", "kv", "object", "schema", "stream")
+GROUPS = ("account", "bench", "consumer", "counter", "errors", "kv", "object", "schema", "stream")
 
 
 DRAWN = {"stream graph", "consumer graph"}

@@ -33,7 +33,8 @@ def main() -> None:
     ledger = cycles.ledger
     print(
         f"{FORM}: {cycles.count} kills in {time.monotonic() - started:.0f} s, seed {options.seed}: "
-        f"{ledger.sent} sent, {ledger.total_acked} acknowledged, {ledger.total_confirmed} consumer acknowledgements "
+        f"{ledger.sent} sent, {ledger.total_acked} acknowledged, {ledger.sent_batches} batches, "
+        f"{ledger.total_confirmed} consumer acknowledgements "
         "confirmed; none lost, none twice"
     )
 

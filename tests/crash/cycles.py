@@ -3,6 +3,7 @@
 1. Every acknowledged message is there under its sequence, with its bytes; every sequence once; no message twice.
 2. A consumer goes on where it was: what it had confirmed as acknowledged never comes again, all else does.
 3. A message of the work queue that was confirmed is gone; those that were not are there.
+4. Of an atomic batch all is there, one behind the other, or nothing; where it was acknowledged, all.
 """
 
 from __future__ import annotations
@@ -38,6 +39,8 @@ class Ledger:
         self.finished: set[int] = set()  # of the work queue
         self.maybe_finished: set[int] = set()
         self.purged = 0
+        self.batches: dict[str, int] = {}  # acknowledged ones, and where each ends
+        self.sent_batches = 0
         self.lost: list[str] = []
         self.total_acked = self.total_confirmed = 0
 
@@ -83,7 +86,7 @@ class Cycles:
             else:
                 self._create(wire)
             wire.close()
-            works = [self._publish, self._consume, self._work]
+            works = [self._publish, self._consume, self._work, self._batch]
             threads = [threading.Thread(target=self._until_killed, args=(work, victim)) for work in works]
             for thread in threads:
                 thread.start()
@@ -108,7 +111,7 @@ class Cycles:
 
     def _create(self, wire: Wire) -> None:
         common = {"storage": "file", "allow_direct": True}
-        for name, more in (("S", {}), ("W", {"retention": "workqueue"})):
+        for name, more in (("S", {}), ("W", {"retention": "workqueue"}), ("B", {"allow_atomic": True})):
             made = wire.request(
                 f"{API}.STREAM.CREATE.{name}", {"name": name, "subjects": [f"{name}.>"], **common, **more}
             )
@@ -149,6 +152,24 @@ class Cycles:
 
     def _work(self, wire: Wire) -> None:
         self._fetch(wire, "W", self.ledger.finished, self.ledger.maybe_finished)
+
+    def _batch(self, wire: Wire) -> None:
+        ledger = self.ledger
+        while True:
+            ledger.sent_batches += 1
+            name, most = f"b{ledger.sent_batches}", self._chance.choice((1, 3, 50, 700))
+            for number in range(1, most + 1):
+                header = f"NATS/1.0\r\nNats-Batch-Id: {name}\r\nNats-Batch-Sequence: {number}\r\n"
+                header += "Nats-Batch-Commit: 1\r\n\r\n" if number == most else "\r\n"
+                payload = f"{name}:{number}:{most}:{'x' * self._chance.choice((0, 100, 3000))}"
+                reply = f" {wire.inbox}.0" if number == most else ""
+                sizes = f"{len(header)} {len(header) + len(payload)}"
+                wire.send(f"HPUB B.{number % 5}{reply} {sizes}\r\n{header}{payload}\r\n".encode())
+            while not (got := wire.read(1)):
+                pass
+            ack = json.loads(got[0][3])
+            assert "error" not in ack, ack
+            ledger.batches[name] = ack["seq"]
 
     def _fetch(self, wire: Wire, name: str, done: set[int], asked: set[int]) -> None:
         """Take messages and have every other one's acknowledgement confirmed."""
@@ -200,7 +221,25 @@ class Cycles:
                     del known[seq]
             twice = len(there) - len({payload.split(b":")[0] for payload in there.values()})
             assert not twice, f"{twice} messages are there twice"
+        self._check_batches(wire)
         self._trim(wire)
+
+    def _check_batches(self, wire: Wire) -> None:
+        state = wire.request(f"{API}.STREAM.INFO.B")["state"]
+        there = self._read_all(wire, "B", state["first_seq"], state)
+        expected = (b"", 0, 0)  # of the batch at hand: its name, its last number, how many it has
+        for seq in sorted(there):
+            name, number, most = there[seq].split(b":")[:3]
+            if expected[1] == expected[2]:
+                expected = (name, 0, int(most))
+            assert (name, int(number), int(most)) == (expected[0], expected[1] + 1, expected[2]), (seq, expected)
+            expected = (name, int(number), int(most))
+        assert expected[1] == expected[2], f"the last batch is not whole: {expected}"
+        for batch, seq in self.ledger.batches.items():
+            assert there.get(seq, b"").startswith(f"{batch}:".encode()), f"acknowledged and not there: {batch}"
+        done = wire.request(f"{API}.STREAM.PURGE.B", {})
+        assert done.get("success"), done
+        self.ledger.batches.clear()
 
     def _trim(self, wire: Wire) -> None:
         ledger = self.ledger

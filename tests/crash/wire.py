@@ -38,6 +38,11 @@ class Wire:
             payload,
         )
 
+    @property
+    def inbox(self) -> str:
+        """A reply subject is this, a dot and a number."""
+        return self._inbox.decode()
+
     def send(self, data: bytes) -> None:
         try:
             self._sock.sendall(data)

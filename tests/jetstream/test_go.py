@@ -213,6 +213,13 @@ def play(asker: Asker, steps: list[Step]) -> list[Any]:
     for kind, *words in steps:
         if kind == "many":
             answers.append([tidy(reply) for reply in asker.ask_many(*words)])
+        elif kind == "seen":
+            name, seq = words
+            ends = time.monotonic() + 10
+            while time.monotonic() < ends:
+                if b'"error"' not in asker.ask(f"{API}STREAM.MSG.GET.{name}", b'{"seq":%d}' % seq)[2]:
+                    break
+                time.sleep(0.05)
         elif kind == "until":
             name, messages = words
             ends = time.monotonic() + 10

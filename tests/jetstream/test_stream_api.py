@@ -109,8 +109,6 @@ def test_the_same_again_is_no_error_and_another_is(house: House) -> None:
         ({"mirror": {"name": "B", "external": {"api": "x", "deliver": "d.*"}}}, 10024, "must not contain wildcards"),
         ({"subject_transform": {"src": "x", "dest": "$1"}}, 10156, "stream transform"),
         ({"subject_transform": {"src": "x..", "dest": "y"}}, 10155, "invalid subject x.."),
-        ({"allow_msg_counter": True}, 10025, 'unknown field "allow_msg_counter"'),
-        ({"allow_atomic": True}, 10025, 'unknown field "allow_atomic"'),
         ({"persist_mode": "async", "storage": "memory"}, 10052, "only supported on file storage"),
         ({"nonsense": 1}, 10025, 'invalid JSON: json: unknown field "nonsense"'),
         ({"retention": "x"}, 10025, "invalid JSON"),

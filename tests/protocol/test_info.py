@@ -30,7 +30,7 @@ def test_the_least_a_server_says() -> None:
         "max_payload": 1048576,
         "client_id": 7,
         "client_ip": "1.2.3.4",
-        "api_lvl": 1,
+        "api_lvl": 2,
     }
 
 

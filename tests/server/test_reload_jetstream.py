@@ -33,6 +33,7 @@ def compared(old: dict[str, Any] | None, new: dict[str, Any] | None) -> list[str
         ({"max_file_store": 30 * M}, ["Reloaded: JetStream max_file_store = 30.00 MB"]),
         ({"max_memory_store": 15 * M}, ["Reloaded: JetStream max_mem_store = 15.00 MB"]),
         ({"limits": {"max_ack_pending": 5}}, ["Reloaded: JetStream limits"]),
+        ({"limits": {"batch": {"max_msgs": 5}}}, ["Reloaded: JetStream limits"]),
     ],
 )
 def test_limits_may_grow(change: dict[str, Any], lines: list[str]) -> None:

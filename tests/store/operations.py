@@ -21,6 +21,7 @@ def operation(chance: Random, now: int) -> tuple[Any, ...]:
     key = chance.choice(KEYS)
     what = chance.choice(
         ("append",) * 8
+        + ("whole",) * 3
         + ("append ttl", "remove", "remove", "purge", "purge subject", "skip", "limits", "lower", "expire")
         + ("delta", "delta", "state", "forget", "configure", "consumer", "delete consumer", "delete", "append at")
     )
@@ -56,6 +57,13 @@ def perform(store: Store, given: tuple[Any, ...]) -> bool:
     some = sorted({state.first_seq + int(number * span) for number in numbers[:4]})
     if what == "append":
         return stream.append(batch, now) == len(batch)
+    elif what == "whole":
+        stream.begin()
+        for message in batch:
+            stream.append([message], now)
+            if numbers[2] < 0.2:
+                stream.purge(filters=[message[0]], keep=1)
+        stream.end()
     elif what == "append ttl":
         stream.append_ttl(batch[0], now, now + int(numbers[0] * 60) if numbers[1] < 0.8 else 0)
     elif what == "append at":

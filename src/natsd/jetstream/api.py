@@ -123,7 +123,8 @@ class Api:
             home.log.debug(f"{home.name}: nobody answers the request {subject!r}")
             return
         request = ApiRequest(home, subject, names, reply, header, payload, route)
-        if header is not None and asks_for_more(header, home.jetstream.api_level):
+        # What has no answer in JSON says it in its own way.
+        if header is not None and route.response and asks_for_more(header, home.jetstream.api_level):
             self.refuse(request, ApiError("REQUIRED_API_LEVEL"))
             return
         try:

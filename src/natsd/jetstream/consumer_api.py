@@ -12,6 +12,7 @@ from natsd.jetstream.consumer_info import info as tell
 from natsd.jetstream.dates import NO_DATE, NO_DATE_NS, parse_date, parse_moment, render_date
 from natsd.jetstream.errors import ApiError
 from natsd.jetstream.fetching import take_request
+from natsd.jetstream.headers import asks_for_more, status
 from natsd.jetstream.request import Route
 from natsd.jetstream.stream_config import Record
 
@@ -269,7 +270,10 @@ def next_message(request: ApiRequest) -> dict[str, Any] | None:
     if request.reply:
         stream = request.home.streams.get(request.tokens[0])
         consumer = None if stream is None else stream.consumers.get(request.tokens[1])
-        if isinstance(consumer, Consumer):
+        header, level = request.header, request.home.jetstream.api_level
+        if isinstance(consumer, Consumer) and header is not None and asks_for_more(header, level):
+            request.home.publish(request.reply, None, status(412, b"Required Api Level"), b"")
+        elif isinstance(consumer, Consumer):
             take_request(consumer, request.reply, request.payload)
         else:
             request.home.consumers.nobody(request.reply)

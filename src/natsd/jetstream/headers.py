@@ -5,9 +5,15 @@ Names are compared as they stand, and the first one counts, as in the Go server.
 
 from __future__ import annotations
 
+import re
+
 LINE = b"NATS/1.0\r\n"
 PREFIX = b"\r\nNats-"
 """What stands somewhere in every block that a stream has to look into."""
+
+OF_BATCH = b"\r\nNats-Batch-Id:"
+OF_SCHEDULES = b"\r\nNats-Schedule"
+"""What stands in those of batches and of schedules."""
 
 MSG_ID = b"Nats-Msg-Id"
 MSG_ID_LINE = b"\r\n" + MSG_ID + b":"
@@ -22,9 +28,21 @@ MARKER_REASON = b"Nats-Marker-Reason"
 STREAM_SOURCE = b"Nats-Stream-Source"
 REQUEST_INFO = b"Nats-Request-Info"
 REQUIRED_API_LEVEL = b"Nats-Required-Api-Level"
+LEVEL = re.compile(rb"[+-]?[0-9]{1,18}")
 INCR = b"Nats-Incr"
+COUNTER_SOURCES = b"Nats-Counter-Sources"
 SCHEDULE = b"Nats-Schedule"
+SCHEDULE_TARGET = b"Nats-Schedule-Target"
+SCHEDULE_SOURCE = b"Nats-Schedule-Source"
+SCHEDULE_TTL = b"Nats-Schedule-TTL"
+SCHEDULE_ROLLUP = b"Nats-Schedule-Rollup"
+SCHEDULE_TIME_ZONE = b"Nats-Schedule-Time-Zone"
+SCHEDULE_NEXT = b"Nats-Schedule-Next"
+SCHEDULER = b"Nats-Scheduler"
+BATCH = b"Nats-Batch-"
 BATCH_ID = b"Nats-Batch-Id"
+BATCH_SEQUENCE = b"Nats-Batch-Sequence"
+BATCH_COMMIT = b"Nats-Batch-Commit"
 
 
 def value_of(block: bytes, name: bytes) -> bytes | None:
@@ -81,10 +99,21 @@ def with_header(block: bytes | None, name: bytes, value: bytes) -> bytes:
     return b"%b%b: %b\r\n\r\n" % (head, name, value)
 
 
+def replaced(block: bytes, name: bytes, value: bytes) -> bytes:
+    """The block with another value of a header, where it stands; at its end where it was not there."""
+    at = block.find(b"\r\n" + name + b":")
+    if at < 0:
+        return with_header(block, name, value)
+    end = block.find(b"\r\n", at + 2)
+    return b"%b\r\n%b: %b%b" % (block[:at], name, value, block[end:])
+
+
 def asks_for_more(block: bytes, level: int) -> bool:
     """Whether somebody needs a higher level of the API than there is."""
     wanted = value_of(block, REQUIRED_API_LEVEL)
-    return bool(wanted and not (wanted.isdigit() and int(wanted) <= level))
+    if not wanted:
+        return False
+    return LEVEL.fullmatch(wanted) is None or int(wanted) > level
 
 
 def status(code: int, text: bytes, **more: bytes) -> bytes:

@@ -30,6 +30,7 @@ class JetStream:
     """All of it. `memory` and `file` are open stores; `enable` gives it to an account.
 
     workers: who starts processes for SQL. declined: accounts that are told that they have none.
+    open_batches, staged_bytes: of unfinished atomic batches.
     used: bytes by kind of storage over all accounts. failed: why nothing is stored any more, empty while all is well.
     """
 
@@ -66,6 +67,7 @@ class JetStream:
         self.declined: dict[str, Home] = {}
         self.used = {"file": 0, "memory": 0}
         self.failed = ""
+        self.open_batches = self.staged_bytes = 0
         self._commits = {"memory": Commits(memory, log), "file": Commits(file, log)}
         self._found = file.streams()
         file.on_failed = self._on_failed

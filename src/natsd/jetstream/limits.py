@@ -6,6 +6,8 @@ from typing import Any
 
 import msgspec
 
+from natsd.base.units import SECOND_NS
+
 DEFAULT_DUPLICATE_WINDOW_NS = 120_000_000_000
 
 
@@ -27,10 +29,18 @@ class AccountLimits(msgspec.Struct):
 
 
 class ServerLimits(msgspec.Struct):
-    """Limits of the `jetstream` block. 0: no limit, but for the bytes."""
+    """Limits of the `jetstream` block. 0: no limit, but for the bytes.
+
+    batch: of atomic batches; how many are unfinished at once in a stream and in all, how many messages one has, how
+    long it waits for the next.
+    """
 
     max_memory: int = 0
     max_file: int = 0
     max_ack_pending: int = 0
     max_request_batch: int = 0
     duplicate_window_ns: int = 0
+    batch_per_stream: int = 50
+    batch_total: int = 1000
+    batch_msgs: int = 1000
+    batch_timeout_ns: int = 10 * SECOND_NS

@@ -2,53 +2,63 @@
 
 What has a header of ours, or comes to a stream that changes or bounds each message, goes one by one, in this order:
 1. The stream's subject transform.
-2. Sealed; expected stream; whether a TTL is allowed; expected last sequence of the subject; of the stream; source.
+2. Sealed; what is wrong with an increment (counters.py); expected stream; whether a TTL is allowed; expected last
+   sequence of the subject; of the stream; what is wrong with a schedule (schedules.py); source.
 3. The message id: what was seen before is acknowledged again, and nothing is stored.
-4. The expected last message id; the roll-up; the size; the header's size; what server and account have room for.
+4. The expected last message id; the roll-up; what a counter's sum is now; the size; the header's size; what server and
+   account have room for.
 5. Interest: a message that no consumer is about gets a sequence and is not kept.
 6. The TTL's value; then it is stored and published again where that is wanted; then what it rolls up goes.
 """
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from natsd.base.units import SECOND_NS, parse_duration
+from natsd.base.units import SECOND_NS
 from natsd.base.whole import whole_of
-from natsd.jetstream import headers
+from natsd.jetstream import counters, headers
+from natsd.jetstream.admission import MESSAGE_OVERHEAD, REFUSALS, check_expectations, check_size, is_wanted, rollup_of
+from natsd.jetstream.batches import Batches
 from natsd.jetstream.dates import render_date
 from natsd.jetstream.errors import ApiError
 from natsd.jetstream.expiry import marker_header
 from natsd.jetstream.purging import Purge
+from natsd.jetstream.schedules import check_schedule
 from natsd.jetstream.slices import SLICE
-from natsd.store.contract import REFUSED_BYTES, REFUSED_MSGS, REFUSED_PER_SUBJECT
+from natsd.jetstream.ttl import NEVER, parse_ttl
 from natsd.subjects.transform import Transform
 from natsd.subjects.valid import is_valid_literal
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from natsd.jetstream.stream import Stream
 
     Message = tuple[bytes, bytes | None, bytes | None, bytes]
-
-REFUSALS = {
-    REFUSED_MSGS: "maximum messages exceeded",
-    REFUSED_BYTES: "maximum bytes exceeded",
-    REFUSED_PER_SUBJECT: "maximum messages per subject exceeded",
-}
-MAX_HEADER = 65535
-MAX_INT64 = (1 << 63) - 1
-NEVER = -1
-MESSAGE_OVERHEAD = 22
-"""What a message costs beside its subject, header and payload, when it is held against an account's limit."""
+    Held = list[tuple[Callable[[], None], Callable[[str], None] | None]]
 
 
 class Publishing:
     """The intake of one stream."""
 
-    __slots__ = ("_ack", "_plain", "_republish", "_road", "_rolls_up", "_stream", "_transform", "_turns")
+    __slots__ = (
+        "_ack",
+        "_batches",
+        "_held",
+        "_plain",
+        "_purges",
+        "_republish",
+        "_road",
+        "_rolls_up",
+        "_stream",
+        "_transform",
+        "_turns",
+    )
 
     def __init__(self, stream: Stream) -> None:
         self._stream = whole_of(stream)
@@ -57,6 +67,9 @@ class Publishing:
         self._ack = b""
         self._plain = True
         self._rolls_up = False
+        self._purges: list[tuple[str, int]] = []  # that are too much for one turn: subject, up to
+        self._batches: Batches | None = None
+        self._held: Held | None = None
         self._transform: Transform | None = None
         self._republish: Transform | None = None
         self.configure()
@@ -77,7 +90,17 @@ class Publishing:
             and config.retention != "interest"
             and self._transform is None
             and self._republish is None
+            and not config.allow_msg_counter
+            and not config.allow_msg_schedules
         )
+        if not config.allow_atomic:
+            self.close()
+
+    def close(self) -> None:
+        """Forget what is not finished."""
+        if self._batches is not None:
+            self._batches.close()
+            self._batches = None
 
     def id_of(self, header: bytes | None) -> bytes:
         """The message id in a header, empty for none."""
@@ -155,21 +178,21 @@ class Publishing:
                 self._refuse(batch[start], ApiError("STREAM_STORE_FAILED", err=REFUSALS[store.refusal]))
                 start += 1
 
-    def _acknowledge(self, batch: list[Message], start: int, n: int, first: int) -> None:
+    def _acknowledge(self, batch: list[Message], start: int, n: int, first: int, suffix: bytes = b"}") -> None:
         stream = self._stream()
         sublist, prefix = stream.home.sublist, self._ack
         answers = not stream.config.no_ack
 
         def settle() -> None:
             if answers:
-                sublist.publish_acks(batch, start, n, prefix, first, b"}")
+                sublist.publish_acks(batch, start, n, prefix, first, suffix)
             stream.show(first + n - 1)
 
         def refuse(text: str) -> None:
             for message in batch[start : start + n]:
                 self._refuse_unstored(message, text)
 
-        stream.when_durable(settle, refuse)
+        self._when_durable(settle, refuse)
 
     def _refuse(self, message: Message, error: ApiError) -> None:
         stream = self._stream()
@@ -182,12 +205,12 @@ class Publishing:
                 publish(reply, None, None, page)
 
             # In its turn: whoever published hears of his messages in their order.
-            stream.when_durable(send, send)
+            self._when_durable(send, send)
 
     def _refuse_unstored(self, message: Message, text: str) -> None:
         self._refuse(message, ApiError("STREAM_STORE_FAILED", err=text))
 
-    def _answer(self, message: Message, payload: bytes) -> None:
+    def answer(self, message: Message, payload: bytes) -> None:
         """To who published it, in its turn."""
         stream = self._stream()
         reply, publish = message[1], stream.home.publish
@@ -197,7 +220,29 @@ class Publishing:
         def send() -> None:
             publish(reply, None, None, payload)
 
-        stream.when_durable(send, lambda text: self._refuse_unstored(message, text))
+        self._when_durable(send, lambda text: self._refuse_unstored(message, text))
+
+    def _when_durable(self, say: Callable[[], None], refuse: Callable[[str], None] | None = None) -> None:
+        """See `Stream.when_durable`; within a batch not before all of it is stored."""
+        if self._held is None:
+            self._stream().when_durable(say, refuse)
+        else:
+            self._held.append((say, refuse))
+
+    @contextmanager
+    def whole(self) -> Iterator[None]:
+        """What is stored meanwhile is one batch of the store; nothing is said of it before all of it is safe."""
+        stream = self._stream()
+        stream.store.begin()
+        held: Held = []
+        self._held = held
+        try:
+            yield
+        finally:
+            self._held = None
+            stream.store.end()
+            for say, refuse in held:
+                stream.when_durable(say, refuse)
 
     def _send(self, subject: bytes, header: bytes | None, payload: bytes) -> None:
         publish = self._stream().home.publish
@@ -205,15 +250,32 @@ class Publishing:
         def send() -> None:
             publish(subject, None, header, payload)
 
-        self._stream().when_durable(send)
+        self._when_durable(send)
 
     # One by one.
 
     def _take_one(self, message: Message) -> None:
+        header, batch_id = message[2], None
+        if header is not None and headers.OF_BATCH in header:
+            batch_id = headers.value_of(header, headers.BATCH_ID)
         try:
-            self._consider(message)
+            if batch_id:
+                self._open_batches().take(batch_id, message)
+            else:
+                self._consider(message)
         except ApiError as error:
             self._refuse(message, error)
+
+    def _open_batches(self) -> Batches:
+        if self._batches is None:
+            self._batches = Batches(self._stream())
+        return self._batches
+
+    def subject_of(self, subject: bytes) -> bytes:
+        """What the stream stores a subject under."""
+        if self._transform is None:
+            return subject
+        return self._transform.match(subject, self._stream().home.chance) or subject
 
     def store_sourced(self, message: Message) -> None:
         """Store a message that another stream has. Raises ApiError."""
@@ -224,7 +286,7 @@ class Publishing:
         subject, _, header, payload = message
         stream = self._stream()
         store = stream.store
-        self._check_size(subject, header, payload)
+        check_size(stream, subject, header, payload)
         ttl_s = 0
         if header is not None and stream.config.allow_msg_ttl:
             ttl_s, header = self._ttl_of(header)
@@ -246,34 +308,60 @@ class Publishing:
         config, store = stream.config, stream.store
         subject, _, header, payload = message
         if self._transform is not None:
-            subject = self._transform.match(subject, stream.home.chance) or subject
+            subject = self.subject_of(subject)
         if config.sealed:
             raise ApiError("STREAM_SEALED")
-        msg_id, rollup, ttl_s = b"", b"", 0
-        ours = headers.ours(header) if header is not None and headers.PREFIX in header else None
+        rollup, incr, suffix = b"", None, b"}"
+        ours = headers.ours(header) if header is not None and headers.PREFIX in header else {}
         if header is not None and ours:
             if headers.REQUEST_INFO in ours:
                 header = headers.without(header, headers.REQUEST_INFO)
+            if headers.INCR in ours:
+                incr = counters.increment_of(ours)
             if not sourced:
-                self._check_expectations(subject, ours)
+                if incr is not None:
+                    counters.check_increment(ours, payload, config)
+                check_expectations(stream, subject, ours)
+                if header is not None and headers.OF_SCHEDULES in header:
+                    header = check_schedule(stream, subject, header, ours, {})
                 if ours.get(headers.STREAM_SOURCE):
                     raise ApiError("MESSAGE_SOURCE_HDR_NOT_ALLOWED")
             msg_id = ours.get(headers.MSG_ID, b"")
             if msg_id:
                 seen = stream.dedupe.find(msg_id, stream.home.clock.wall_ns())
                 if seen:
-                    self._answer(message, b'%b%d,"duplicate": true}' % (self._ack, seen))
+                    self.answer(message, b'%b%d,"duplicate": true}' % (self._ack, seen))
                     return
             expected = ours.get(headers.EXPECTED_LAST_MSG_ID)
             if expected and expected != stream.last_msg_id:
                 raise ApiError("STREAM_WRONG_LAST_MSG_ID", id=stream.last_msg_id.decode("utf-8", "replace"))
-            rollup = self._rollup_of(ours, sourced)
-        self._check_size(subject, header, payload)
-        now = stream.now_ns()
-        if config.retention == "interest" and not self._is_wanted(subject):
-            self._skip(message, msg_id, now)
-            return
-        if header is not None and ours and headers.TTL in ours:
+            rollup = rollup_of(config, ours, sourced)
+        if config.allow_msg_counter:
+            if incr is None or header is None:
+                raise ApiError("MESSAGE_INCR_MISSING")
+            header, payload = counters.add(counters.last_of(store, subject), subject, header, payload, incr)
+            suffix = b',"val":%b' % payload[len(b'{"val":') :]
+        check_size(stream, subject, header, payload)
+        seq = self.keep((subject, None, header, payload), ours, rollup)
+        if self._purges:
+            self.roll_up(message, seq, suffix, sourced=sourced)
+        else:
+            self._acknowledge([message], 0, 1, seq, suffix)
+
+    def keep(self, message: Message, ours: dict[bytes, bytes], rollup: bytes) -> int:
+        """Store a message that may be stored, with what follows from it; returns its sequence. `roll_up` does the rest.
+
+        ours: its headers by name. rollup: what it rolls up. Raises ApiError.
+        """
+        stream = self._stream()
+        store = stream.store
+        subject, _, header, payload = message
+        msg_id, now, ttl_s = ours.get(headers.MSG_ID, b""), stream.now_ns(), 0
+        if stream.config.retention == "interest" and not is_wanted(stream, subject):
+            seq = self._skip(msg_id, now)
+            self._let_go(subject, ours, rollup, seq + 1)
+            return seq
+        if header is not None and headers.TTL in ours:
             ttl_s, header = self._ttl_of(header)
         again = self._republish.match(subject, stream.home.chance) if self._republish is not None else None
         last = store.last_seq_of(subject) if again is not None else 0
@@ -283,97 +371,57 @@ class Publishing:
             stream.dedupe.note(msg_id, seq, now)
         if again is not None and is_valid_literal(again):
             self._publish_again(again, subject, header, payload, seq, now, last)
-        if rollup:
-            self._roll_up(message, subject if rollup == b"sub" else b"", seq, sourced)
-        else:
-            self._acknowledge([message], 0, 1, seq)
+        if rollup or headers.SCHEDULER in ours:
+            self._let_go(subject, ours, rollup, seq)
+        return seq
 
-    def _roll_up(self, message: Message, subject: bytes, seq: int, sourced: bool) -> None:
-        """Let everything before a message go, or what has its subject. Until it is gone nothing else is taken, but for
-        what comes from another stream, where nobody waits for an answer."""
+    def _let_go(self, subject: bytes, ours: dict[bytes, bytes], rollup: bytes, upto: int) -> None:
+        """Remove what a message stands for, and the schedule whose last one it is; `roll_up` does it if it is much."""
+        if rollup:
+            self._purge(subject if rollup == b"sub" else b"", upto)
+        scheduler = ours.get(headers.SCHEDULER)
+        if scheduler and ours.get(headers.SCHEDULE_NEXT) == b"purge" and self._stream().config.allow_rollup_hdrs:
+            self._purge(scheduler, self._stream().store.last_seq + 1)
+
+    def _purge(self, subject: bytes, upto: int) -> None:
         stream = self._stream()
         name = subject.decode("utf-8", "surrogateescape")
         if (stream.store.count([subject]) if subject else stream.store.state.msgs) <= SLICE:
-            stream.purge(subject=name, keep=1)
-            self._acknowledge([message], 0, 1, seq)
-            return
-        self._rolls_up = not sourced
+            stream.purge(subject=name, upto=upto)
+        else:
+            self._purges.append((name, upto))
 
-        def end(_purged: int) -> None:
-            self._rolls_up = False
-            self._acknowledge([message], 0, 1, seq)
+    def roll_up(self, message: Message, seq: int, suffix: bytes, *, sourced: bool = False) -> None:
+        """Acknowledge what was kept, once everything that it rolls up is gone. Until then nothing else is taken, but
+        for what comes from another stream, where nobody waits for an answer."""
+        stream = self._stream()
+        purges, self._purges = self._purges, []
+        if purges and not sourced:
+            self._rolls_up = True
+
+        def go_on() -> None:
+            if stream.closed:
+                fail(ApiError("STREAM_NOT_FOUND"))
+                return
+            name, upto = purges.pop()
+            Purge(stream, name, upto, 0, end, fail).start()
+
+        def end(_purged: int = 0) -> None:
+            if purges:
+                stream.home.timers.schedule(0, go_on)
+                return
+            if not sourced:
+                self._rolls_up = False
+            self._acknowledge([message], 0, 1, seq, suffix)
 
         def fail(error: ApiError) -> None:
-            self._rolls_up = False
+            if not sourced:
+                self._rolls_up = False
             self._refuse(message, error)
 
-        Purge(stream, name, seq, 0, end, fail).start()
+        (go_on if purges else end)()
 
-    def _is_wanted(self, subject: bytes) -> bool:
-        stream = self._stream()
-        return any(consumer.wants(subject) for consumer in stream.consumers.values()) or any(
-            reader.wants(subject) for reader in stream.inflow_readers
-        )
-
-    def _check_expectations(self, subject: bytes, ours: dict[bytes, bytes]) -> None:
-        stream = self._stream()
-        store = stream.store
-        wanted = ours.get(headers.EXPECTED_STREAM)
-        if wanted and wanted != stream.name.encode():
-            raise ApiError("STREAM_NOT_MATCH")
-        ttl = ours.get(headers.TTL)
-        if ttl and not stream.config.allow_msg_ttl:
-            parse_ttl(ttl)  # a wrong one is told as such here too
-            raise ApiError("MESSAGE_TTL_DISABLED")
-        about = ours.get(headers.EXPECTED_LAST_SUBJECT_SEQ_SUBJECT)
-        seq = _number(ours.get(headers.EXPECTED_LAST_SUBJECT_SEQ))
-        if seq is not None:
-            last = self._last_of(about or subject)
-            if last != seq:
-                raise ApiError("STREAM_WRONG_LAST_SEQUENCE", seq=last)
-        elif about:
-            raise ApiError("STREAM_EXPECTED_LAST_SEQ_PER_SUBJECT_INVALID")
-        seq = _number(ours.get(headers.EXPECTED_LAST_SEQ))
-        if seq is not None and seq != store.last_seq:
-            raise ApiError("STREAM_WRONG_LAST_SEQUENCE", seq=store.last_seq)
-
-    def _last_of(self, subject: bytes) -> int:
-        if b"*" in subject or b">" in subject:
-            last = self._stream().store.last_match([subject])
-            return last[0] if last is not None else 0
-        return self._stream().store.last_seq_of(subject)
-
-    def _rollup_of(self, ours: dict[bytes, bytes], sourced: bool) -> bytes:
-        rollup = ours.get(headers.ROLLUP, b"").lower()
-        if not rollup:
-            return b""
-        config = self._stream().config
-        if not config.allow_rollup_hdrs or config.deny_purge:
-            if sourced:
-                return b""
-            raise ApiError("STREAM_ROLLUP_FAILED", err="rollup not permitted")
-        if rollup not in (b"sub", b"all"):
-            shown = msgspec.json.encode(rollup.decode("utf-8", "replace")).decode()
-            raise ApiError("STREAM_ROLLUP_FAILED", err=f"rollup value invalid: {shown}")
-        return rollup
-
-    def _check_size(self, subject: bytes, header: bytes | None, payload: bytes) -> None:
-        stream = self._stream()
-        home, storage, most = stream.home, stream.config.storage, stream.config.max_msg_size
-        header_size = len(header) if header is not None else 0
-        if 0 <= most < header_size + len(payload):
-            raise ApiError("STREAM_MESSAGE_EXCEEDS_MAXIMUM")
-        if header_size > MAX_HEADER:
-            raise ApiError("STREAM_HEADER_EXCEEDS_MAXIMUM")
-        jetstream = home.jetstream
-        if jetstream.failed and storage == "file":
-            raise ApiError("STREAM_STORE_FAILED", err=jetstream.failed)
-        if jetstream.used[storage] > jetstream.max_bytes(storage):
-            raise ApiError("INSUFFICIENT_RESOURCES")
-        if not home.has_room_for(storage, len(subject) + header_size + len(payload) + MESSAGE_OVERHEAD):
-            raise ApiError("ACCOUNT_RESOURCES_EXCEEDED")
-
-    def _skip(self, message: Message, msg_id: bytes, now: int) -> None:
+    def _skip(self, msg_id: bytes, now: int) -> int:
         """Nobody is interested: the message gets its sequence and goes."""
         stream = self._stream()
         seq = stream.store.last_seq + 1
@@ -381,7 +429,7 @@ class Publishing:
         stream.last_msg_id = msg_id
         if msg_id:
             stream.dedupe.note(msg_id, seq, now)
-        self._acknowledge([message], 0, 1, seq)
+        return seq
 
     def _ttl_of(self, header: bytes) -> tuple[int, bytes]:
         """Seconds to live (0 for none, NEVER), and the header, which says more where markers last longer."""
@@ -413,6 +461,8 @@ class Publishing:
         seq = store.last_seq
         if stream.config.subject_delete_marker_ttl > 0:
             stream.expiry.on_marked(seq, message[2])
+        if stream.config.allow_msg_schedules:
+            stream.schedules.on_stored(seq, message[0], message[2], now)
         return seq
 
     def store_marker(self, subject: bytes, reason: bytes) -> None:
@@ -444,31 +494,6 @@ class Publishing:
             payload = b""
         block = (header[:-2] if header is not None else headers.LINE) + lines + b"\r\n"
         self._send(to, block, payload)
-
-
-def parse_ttl(value: bytes) -> int:
-    """Seconds of a TTL: a number, a duration, or `never`. Raises ApiError."""
-    text = value.decode("utf-8", "replace")
-    if text.lower() == "never":
-        return NEVER
-    if text.isascii() and text.isdigit() and text != "0":
-        if len(text) > 19 or int(text) > MAX_INT64:
-            raise ApiError("MESSAGE_TTL_INVALID")
-        return min(int(text), 1 << 32)
-    try:
-        ns = parse_duration(text)
-    except ValueError:
-        raise ApiError("MESSAGE_TTL_INVALID") from None
-    if ns < SECOND_NS:
-        raise ApiError("MESSAGE_TTL_INVALID")
-    return ns // SECOND_NS
-
-
-def _number(value: bytes | None) -> int | None:
-    """What a header expects; a number that there is nowhere where it is none."""
-    if not value:
-        return None
-    return int(value) if value.isdigit() and len(value) < 20 else -1
 
 
 def _size(message: Message) -> int:

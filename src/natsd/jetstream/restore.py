@@ -23,10 +23,10 @@ from natsd.jetstream.consumer_create import check_restored, restore_consumers
 from natsd.jetstream.dates import render_date
 from natsd.jetstream.errors import ApiError
 from natsd.jetstream.packing import Unpacker
-from natsd.jetstream.publishing import NEVER, parse_ttl
 from natsd.jetstream.request import TYPE_PREFIX
 from natsd.jetstream.stream import Stream
 from natsd.jetstream.stream_config import save_config
+from natsd.jetstream.ttl import NEVER, parse_ttl
 from natsd.kernel import Subscription
 from natsd.store.contract import Limits, StoreError
 from natsd.subjects.valid import is_valid_literal

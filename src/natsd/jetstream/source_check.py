@@ -27,6 +27,8 @@ def check_inflows(config: StreamConfig, home: Home, pedantic: bool) -> None:
     origins: list[str] = []
     if config.mirror is not None:
         _check_mirror(config, config.mirror, home, pedantic)
+    if config.sources and config.allow_msg_schedules:
+        raise ApiError("SOURCE_WITH_MSG_SCHEDULES")
     seen: set[str] = set()
     for source in config.sources:
         _check_source(source)
@@ -63,6 +65,12 @@ def _check_mirror(config: StreamConfig, mirror: Source, home: Home, pedantic: bo
         raise ApiError("MIRROR_WITH_SUBJECTS")
     if config.sources:
         raise ApiError("MIRROR_WITH_SOURCES")
+    if config.allow_msg_counter:
+        raise ApiError("MIRROR_WITH_COUNTERS")
+    if config.allow_atomic:
+        raise ApiError("MIRROR_WITH_ATOMIC_PUBLISH")
+    if config.allow_msg_schedules:
+        raise ApiError("MIRROR_WITH_MSG_SCHEDULES")
     if mirror.consumer is not None:
         raise ApiError("INVALID_JSON", err='json: unknown field "consumer"')
     if mirror.filter_subject and mirror.subject_transforms:

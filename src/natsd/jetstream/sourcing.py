@@ -36,7 +36,8 @@ AT_ONCE = 512
 AGAIN_NS = SECOND_NS
 NOTE = "\0source "
 """How the notes of rule 2 begin among the saved states of consumers."""
-EXPECTED = b"Nats-Expected-"
+NOT_TAKEN_OVER = (b"Nats-Expected-", headers.BATCH)
+"""Headers of a source's messages that are left out, by how they begin."""
 
 
 class Inflow:
@@ -205,8 +206,9 @@ class Inflow:
         seq, subject, header, payload, _ = message
         if header is not None:
             header = headers.without(header, headers.STREAM_SOURCE)
-        while header is not None and (name := headers.name_from(header, EXPECTED)):
-            header = headers.without(header, name)
+        for start in NOT_TAKEN_OVER:
+            while header is not None and (name := headers.name_from(header, start)):
+                header = headers.without(header, name)
         header = headers.with_header(header, headers.STREAM_SOURCE, self._mark(seq, subject))
         self.stream.publishing.store_sourced((self._change(subject), None, header, payload))
 

@@ -17,6 +17,7 @@ from natsd.jetstream.direct import Direct
 from natsd.jetstream.errors import ApiError
 from natsd.jetstream.expiry import Expiry
 from natsd.jetstream.publishing import Publishing
+from natsd.jetstream.schedules import Schedules
 from natsd.jetstream.stream_config import StreamConfig, save_config
 from natsd.kernel import Subscription
 from natsd.store.contract import Limits
@@ -92,6 +93,7 @@ class Stream:
         "name",
         "publishing",
         "purging",
+        "schedules",
         "store",
         "visible_seq",
         "watching",
@@ -118,6 +120,7 @@ class Stream:
         self.dedupe = Dedupe(config.duplicate_window)
         self.expiry = Expiry(self)
         self.publishing = Publishing(self)
+        self.schedules = Schedules(self)
         self.direct = Direct(self)
         self.inflows: list[sourcing.Inflow] = []
         self.inflow_readers: list[sourcing.Inflow] = []
@@ -146,6 +149,7 @@ class Stream:
         if recovering:
             self._rebuild_dedupe()
         self.expiry.start()
+        self.schedules.start()
         self._subscribe()
         self.direct.start()
         sourcing.start(self, recovering=recovering)
@@ -187,8 +191,10 @@ class Stream:
     def _stop(self) -> None:
         self.closed = True
         self._unsubscribe()
+        self.publishing.close()
         self.direct.stop()
         self.expiry.stop()
+        self.schedules.stop()
         sourcing.stop(self)
 
     def close(self) -> None:
@@ -228,6 +234,8 @@ class Stream:
             self.dedupe.clear()
         self.publishing.configure()
         self.direct.start()
+        if (old.allow_msg_schedules, old.sealed) != (config.allow_msg_schedules, config.sealed):
+            self.schedules.start()
         sourcing.update(self, old)
         for consumer in list(self.consumers.values()):
             consumer.on_config()

@@ -29,7 +29,7 @@ REQUIRED_LEVEL = "_nats.req.level"
 DYNAMIC = ("_nats.ver", "_nats.level")
 """What answers show of the server itself, and what nobody stores."""
 UNLIMITED = ("max_msgs", "max_msgs_per_subject", "max_bytes", "max_msg_size", "max_consumers")
-LATER = ("allow_msg_counter", "allow_atomic", "allow_msg_schedules", "allow_batched")
+LATER = ("allow_batched",)
 """Features of newer servers: refused by name, as a server refuses them that does not know them."""
 OURS = (b"$JS.>", b"$JSC.>", b"$NRG.>")
 
@@ -51,7 +51,8 @@ def pedantic_error(text: str) -> ApiError:
 def stamp_level(config: StreamConfig) -> None:
     """Note in the metadata which level of the API a configuration needs; forget what only answers show."""
     level = 1 if config.allow_msg_ttl or config.subject_delete_marker_ttl > 0 else 0
-    level = 2 if config.persist_mode == "async" else level
+    newer = config.allow_msg_counter or config.allow_atomic or config.allow_msg_schedules
+    level = 2 if config.persist_mode == "async" or newer else level
     kept = {key: value for key, value in config.metadata.items() if key not in DYNAMIC}
     config.metadata = kept | {REQUIRED_LEVEL: str(level)}
 
@@ -69,6 +70,8 @@ def check_config(given: StreamConfig, home: Home, *, pedantic: bool = False) -> 
             raise ApiError("INVALID_JSON", err=f'json: unknown field "{name}"')
     if config.persist_mode == "async" and config.storage != "file":
         raise invalid("async persist mode is only supported on file storage")
+    if config.persist_mode == "async" and config.allow_atomic:
+        raise invalid("async persist mode is not supported with atomic batch publish")
     if config.persist_mode == "default":
         config.persist_mode = ""
     _check_texts(config)
@@ -149,7 +152,20 @@ def _fill_window(config: StreamConfig, home: Home, pedantic: bool) -> None:
 def _check_switches(config: StreamConfig, pedantic: bool) -> None:
     if config.deny_purge and config.allow_rollup_hdrs:
         raise invalid("roll-ups require the purge permission")
+    if config.allow_msg_counter:
+        _check_counter(config)
     _check_discard(config)
+    _check_markers(config, pedantic)
+    if config.allow_msg_schedules:
+        if config.discard == "new":
+            raise invalid("message scheduling cannot use discard new")
+        if not config.allow_rollup_hdrs:
+            if pedantic:
+                raise invalid("message scheduling cannot be set if roll-ups are disabled")
+            config.allow_rollup_hdrs, config.deny_purge = True, False
+
+
+def _check_markers(config: StreamConfig, pedantic: bool) -> None:
     markers = config.subject_delete_marker_ttl
     if markers < 0:
         raise invalid("subject delete marker TTL must not be negative")
@@ -165,6 +181,17 @@ def _check_switches(config: StreamConfig, pedantic: bool) -> None:
         if pedantic:
             raise invalid("subject delete marker cannot be set if roll-ups are disabled")
         config.allow_rollup_hdrs, config.deny_purge = True, False
+
+
+def _check_counter(config: StreamConfig) -> None:
+    if config.discard == "new":
+        raise invalid("counter stream cannot use discard new")
+    if config.allow_msg_ttl:
+        raise invalid("counter stream cannot use message TTLs")
+    if config.allow_msg_schedules:
+        raise invalid("counter stream cannot use message schedules")
+    if config.retention != "limits":
+        raise invalid("counter stream can only use limits retention")
 
 
 def _check_discard(config: StreamConfig) -> None:
@@ -269,6 +296,10 @@ def check_update(old: StreamConfig, given: StreamConfig, home: Home, *, pedantic
         raise ApiError("STREAM_MIRROR_NOT_UPDATABLE")
     if old.allow_msg_ttl and not config.allow_msg_ttl:
         raise invalid("message TTL status can not be disabled")
+    if old.allow_msg_counter != config.allow_msg_counter:
+        raise invalid("stream configuration update can not change message counter setting")
+    if old.allow_msg_schedules and not config.allow_msg_schedules:
+        raise invalid("message schedules can not be disabled")
     if old.persist_mode != config.persist_mode:
         raise invalid("stream configuration update can not change persist mode")
     if config.sealed:

@@ -99,6 +99,10 @@ def jetstream_part(storage: StorageView) -> Document:
         "default_max_ack_pending": options.max_ack_pending,
         "max_request_batch": options.max_request_batch,
         "duplicate_window": options.duplicate_window_ns,
+        "max_batch_inflight_per_stream": options.batch.get("batch_per_stream", 0),
+        "max_batch_inflight_total": options.batch.get("batch_total", 0),
+        "max_batch_size": options.batch.get("batch_msgs", 0),
+        "max_batch_timeout": options.batch.get("batch_timeout_ns", 0),
     }
     part: Document = {"config": config}
     if shown := {name: value for name, value in limits.items() if value}:

@@ -233,6 +233,9 @@ class StorageOptionsView(Protocol):
     def duplicate_window_ns(self) -> int: ...
 
     @property
+    def batch(self) -> Mapping[str, int]: ...
+
+    @property
     def promise(self) -> str: ...
 
 

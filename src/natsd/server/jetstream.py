@@ -76,6 +76,7 @@ class Storage:
             max_ack_pending=options.max_ack_pending,
             max_request_batch=options.max_request_batch,
             duplicate_window_ns=options.duplicate_window_ns,
+            **options.batch,
         )
         self._processes = SqlProcesses(self._loop, server.timers)
         self._server = server
@@ -134,6 +135,8 @@ class Storage:
         limits.max_ack_pending = options.max_ack_pending
         limits.max_request_batch = options.max_request_batch
         limits.duplicate_window_ns = options.duplicate_window_ns
+        for name in ("batch_per_stream", "batch_total", "batch_msgs", "batch_timeout_ns"):
+            setattr(limits, name, options.batch.get(name, getattr(ServerLimits(), name)))
         self.options = options
 
     def _introduce(self) -> None:

@@ -17,6 +17,12 @@ DIRECTORY = "jetstream"
 MEMORY_PARTS = (3, 4)
 """How much of the machine's memory streams may fill unless told otherwise."""
 
+BATCH_LIMITS = {
+    "max_inflight_per_stream": "batch_per_stream",
+    "max_inflight_total": "batch_total",
+    "max_msgs": "batch_msgs",
+}
+"""Keys of the `batch` block of limits, and what they are called in ServerLimits."""
 UNSUPPORTED = ("key", "prev_key", "cipher", "tpm", "unique_tag", "extension_hint")
 
 
@@ -24,12 +30,14 @@ class JetStreamOptions:
     """The settled values. sync_interval_s: 0 means that nothing is acknowledged before it is on disk.
 
     asked_memory, asked_file, asked_dir: as they were given, -1 and empty where they were not.
+    batch: limits of atomic batches, under the names of ServerLimits; only those that were given.
     """
 
     __slots__ = (
         "asked_dir",
         "asked_file",
         "asked_memory",
+        "batch",
         "domain",
         "duplicate_window_ns",
         "max_ack_pending",
@@ -61,6 +69,11 @@ class JetStreamOptions:
         self.max_request_batch = int(limits.get("max_request_batch") or 0)
         window_s = limits.get("duplicate_window_s", limits.get("duplicate_window", 0))
         self.duplicate_window_ns = to_ns(float(window_s))
+        batch = limits.get("batch") or {}
+        timeout_s = batch.get("timeout_s", batch.get("timeout", 0))
+        given = {name: int(batch.get(key) or 0) for key, name in BATCH_LIMITS.items()}
+        given["batch_timeout_ns"] = to_ns(float(timeout_s))
+        self.batch = {name: value for name, value in given.items() if value > 0}
         if any(char in self.domain for char in " \t\r\n.*>"):
             raise OptionsError(f"jetstream: the domain {self.domain!r} has a character that it cannot have")
 

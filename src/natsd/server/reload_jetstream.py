@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from natsd.server.jetstream_options import JetStreamOptions
 
 REFUSED = "config reload not supported for "
-LIMITS = ("max_ack_pending", "max_request_batch", "duplicate_window_ns")
+LIMITS = ("max_ack_pending", "max_request_batch", "duplicate_window_ns", "batch")
 
 
 def compare_jetstream(old: JetStreamOptions | None, new: JetStreamOptions | None) -> Iterator[Change]:

@@ -11,7 +11,16 @@ from natsd.base.forms import form_of, loader
 
 if TYPE_CHECKING:
     from natsd.store._plain_cursor import Cursor
-    from natsd.store._plain_file import FileIndex, Runs, next_record, relocate_run, replay_run, restore_run, survey
+    from natsd.store._plain_file import (
+        FileIndex,
+        Runs,
+        next_record,
+        relocate_run,
+        replay_run,
+        restore_run,
+        skip_run,
+        survey,
+    )
     from natsd.store._plain_highway import highway
     from natsd.store._plain_index import Index
     from natsd.store._plain_log import Log
@@ -32,6 +41,7 @@ _HOMES = {
     "relocate_run": "file",
     "replay_run": "file",
     "restore_run": "file",
+    "skip_run": "file",
     "survey": "file",
     "Log": "log",
     "Unpacking": "s2",
@@ -57,5 +67,6 @@ __all__ = [
     "relocate_run",
     "replay_run",
     "restore_run",
+    "skip_run",
     "survey",
 ]

@@ -24,6 +24,7 @@ cdef enum:
     BLOCK_BITS = 12
     ERASED = 14
     CHECKPOINT = 18
+    ENDED = 20
 
 cdef struct Found:  # a message, where it lies
     uint64_t seq
@@ -383,6 +384,24 @@ def replay_run(data, size_t at, size_t stop, uint64_t segment, dict streams, uin
     return at
 
 
+def skip_run(data, size_t at, size_t stop, uint64_t segment, uint32_t stream):
+    """Pass the messages of a stream that follow each other from data[at] on. Returns where something else is, or what
+    does not validate."""
+    cdef const uint8_t[::1] view = data
+    cdef const char* base
+    cdef const Fixed* fixed
+    stop = min(stop, <size_t> view.shape[0])
+    if at >= stop:
+        return at
+    base = <const char*> &view[0]
+    while at + FIXED <= stop:
+        fixed = <const Fixed*> (base + at)
+        if fixed.kind != MESSAGE or fixed.stream != stream or not whole(base + at, stop - at, segment):
+            break
+        at += fixed.length
+    return at
+
+
 def restore_run(data, size_t at, size_t stop, uint64_t segment, dict streams, dict wanted):
     """Take the live messages (wanted: the Runs of each stream) from data[at] on, up to a record that does not validate.
     Returns where that is. See `FileIndex.fold` for those that are out of order."""
@@ -494,7 +513,7 @@ cdef bint begins(Looking* looking, size_t at) except -1:
 
 
 cdef inline bint may_begin(const Fixed* fixed) noexcept:
-    return fixed.kind != 0 and (fixed.kind <= ERASED or fixed.kind == CHECKPOINT) and fixed.extra == 0
+    return fixed.kind != 0 and (fixed.kind <= ERASED or CHECKPOINT <= fixed.kind <= ENDED) and fixed.extra == 0
 
 
 def survey(data, size_t at, uint64_t segment):

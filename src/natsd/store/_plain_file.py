@@ -164,6 +164,17 @@ def replay_run(
     return at
 
 
+def skip_run(data: bytes | mmap, at: int, stop: int, segment: int, stream: int) -> int:
+    """Pass the messages of a stream that follow each other from data[at] on. Returns where something else is, or what
+    does not validate."""
+    while at < stop:
+        record = parse_record(data, at, place_of(segment, at))
+        if record is None or record.kind != MESSAGE or record.stream != stream:
+            break
+        at += record.size
+    return at
+
+
 def restore_run(
     data: bytes | mmap, at: int, stop: int, segment: int, streams: Mapping[int, FileIndex], wanted: Mapping[int, Runs]
 ) -> int:

@@ -128,6 +128,17 @@ class StreamStore(Protocol):
         is refused."""
         ...
 
+    def begin(self) -> None:
+        """What is done with the stream from here to `end` is there as a whole after a crash, or nothing of it is. Both
+        are called in one turn, with nothing of another stream between."""
+        ...
+
+    def end(self) -> None: ...
+
+    def size_of(self, subject: bytes, header: bytes | None, payload: bytes) -> int:
+        """What a message counts for in `State.bytes` and held against `Limits.max_bytes`."""
+        ...
+
     def append_at(self, seq: int, message: Published, time_ns: int) -> None:
         """Store with a given sequence above last_seq (mirrors, restore): what lies between is skipped. Nothing is
         refused; limits that discard the old are held to. ValueError where the sequence is not above."""

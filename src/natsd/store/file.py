@@ -18,11 +18,13 @@ from natsd.store import FileIndex, Log
 from natsd.store.compaction import Compaction
 from natsd.store.contract import Limits, StoreError
 from natsd.store.records import (
+    BEGUN,
     CONSUMER,
     CONSUMER_DELETED,
     CONSUMER_DELTA,
     CONSUMER_FORGOTTEN,
     CONSUMER_STATE,
+    ENDED,
     LIMITED,
     PURGED,
     REMOVED,
@@ -98,6 +100,12 @@ class FileStream(FileIndex):
         finally:
             self.expires_ns = -1
             store.hand_over()
+
+    def begin(self) -> None:
+        self.write(BEGUN)
+
+    def end(self) -> None:
+        self.write(ENDED)
 
     def append_at(self, seq: int, message: Published, time_ns: int) -> None:
         store = self._store_

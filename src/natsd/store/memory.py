@@ -21,6 +21,12 @@ class MemoryStream(MemoryIndex):
         self.headed = True  # nothing is found at opening that would be long to look at
         self._records: dict[str, list[bytes]] = {}
 
+    def begin(self) -> None:
+        """Nothing is left after a crash."""
+
+    def end(self) -> None:
+        """See begin."""
+
     def save_consumer(self, name: str, record: bytes, *, checkpoint: bool, removed: list[int] | None = None) -> None:
         if checkpoint:
             self._records[name] = [record]

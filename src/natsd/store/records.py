@@ -16,6 +16,8 @@
 6. A segment ends where its records stop validating, or with its file. After a crash the log goes on in a new segment;
    the torn one is cut there, and the new one's head says where that is.
 7. Evictions that follow from a stream's limits are not written: who reads the log applies the limits again.
+8. What stands between BEGUN and ENDED is done whole or not at all: nothing of another stream stands between, and a log
+   that ends there was never longer than up to BEGUN.
 """
 
 from __future__ import annotations
@@ -75,6 +77,10 @@ SEGMENT = 16
 """checkpoints only. seq: the number of a segment that is still needed; time: where its records end"""
 CHECKPOINT = 18
 """payload: a part of the bytes of a checkpoint; seq: the place it stands for; time: the number of the part, from 0"""
+BEGUN = 19
+"""a batch of a stream begins"""
+ENDED = 20
+"""the batch is whole"""
 END = 17
 """checkpoints only, the last record. seq: the place it stands for; stream: the number of the next stream"""
 
@@ -97,6 +103,8 @@ KINDS = {
     SEGMENT: "segment",
     END: "end",
     CHECKPOINT: "part of a checkpoint",
+    BEGUN: "begun",
+    ENDED: "ended",
 }
 
 WATERMARK = 1
@@ -109,7 +117,7 @@ MOST_BYTES = 1 << 30
 """No record is longer; what says so is damage."""
 
 
-CANDIDATE = re.compile(rb"(?s)(?=.{8}[\x01-\x0e\x12][\x00-\x07].{10}\0\0\0\0)")
+CANDIDATE = re.compile(rb"(?s)(?=.{8}[\x01-\x0e\x12-\x14][\x00-\x07].{10}\0\0\0\0)")
 """Where a record might begin: a known kind, known flags, and four bytes that are zero."""
 
 

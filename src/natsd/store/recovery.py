@@ -4,6 +4,7 @@
    the segments finds. From there on every record is done again in its order.
 2. Bytes that do not validate are skipped and reported where they had been on disk once (a later watermark, or the
    checkpoint, lies above them); else they are the torn end of the log: it is cut there, and nothing behind it counts.
+   A batch that the log ends in is cut with it.
 3. Nothing is deleted because something else cannot be read, nor because it cannot be read itself: where the system
    refuses to read (too many open files, no memory, a failing disk) opening ends with an error and changes nothing, a
    file is made shorter only at a torn end, and a segment with bytes that do not validate is not used again.
@@ -18,10 +19,11 @@ import struct
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from natsd.store import Runs, next_record, replay_run, restore_run, survey
+from natsd.store import Runs, next_record, replay_run, restore_run, skip_run, survey
 from natsd.store.checkpoint import CHECKPOINTS, parse_checkpoint
 from natsd.store.contract import StoreError
 from natsd.store.records import (
+    BEGUN,
     CHECKPOINT,
     CONSUMER,
     CONSUMER_DELETED,
@@ -29,6 +31,7 @@ from natsd.store.records import (
     CONSUMER_FORGOTTEN,
     CONSUMER_STATE,
     END,
+    ENDED,
     ERASED,
     HEAD_BYTES,
     LIMITED,
@@ -418,6 +421,9 @@ class Recovery:
                 at = restore_run(data, at, min(stop, end_of_run), segment, self._by_number, wanted)
             record = parse_record(data, at, place_of(segment, at))
             if record is not None:
+                if replay and record.kind == BEGUN and record.place >= self.place and not self._is_whole(record):
+                    self._cut(segment, at)
+                    return
                 yield record
                 at += record.size
                 continue
@@ -441,6 +447,28 @@ class Recovery:
             self._lost(segment, stop, end, report)
         if segment == self.last_segment:
             self.last_bytes = at
+
+    def _is_whole(self, begun: Record) -> bool:
+        """Whether a batch is whole. Where something cannot be read that could once, what is left of it counts."""
+        at = offset_of(begun.place) + begun.size
+        for segment in range(segment_of(begun.place), max(self.segments) + 1):
+            if segment not in self.segments or self._heads[segment] is None:
+                return self.was_synced(segment, 0)
+            data = self._maps[segment]
+            end = self._end(segment, len(data))
+            stop = min(end, len(data))
+            while at < stop:
+                at = skip_run(data, at, stop, segment, begun.stream)
+                record = parse_record(data, at, place_of(segment, at)) if at < stop else None
+                if record is None:
+                    break
+                if record.kind == ENDED or record.stream != begun.stream:
+                    return True
+                at += record.size
+            if at < end:
+                return self.was_synced(segment, at) or self._erasure(segment, at) is not None
+            at = HEAD_BYTES
+        return False
 
     def _end(self, segment: int, size: int) -> int:
         """How far a segment was written, as the one behind it says."""

@@ -34,6 +34,7 @@ COMMANDS: Table = {
     "completion": ("natsd.cli.nats.completion", "Print the completion script for a shell", ()),
     "consumer": ("natsd.cli.nats.consumer", "Make, see, use and remove consumers of streams", ("con", "obs", "c")),
     "context": ("natsd.cli.nats.context", "Keep connections under names", ("ctx",)),
+    "counter": ("natsd.cli.nats.counter", "Count with streams", ("ctr",)),
     "errors": ("natsd.cli.nats.errors", "Explain the errors of JetStream", ("err", "error")),
     "events": ("natsd.cli.nats.events", "Show what happens on the servers", ("event", "e")),
     "help": ("natsd.cli.nats.help", "Show help for a command", ()),
