@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,6 +11,10 @@ from natsd.base.clock import Timers
 from natsd.jetstream import headers
 from natsd.jetstream.dates import render_date
 from natsd.jetstream.schedules import NOTE
+from natsd.jetstream.stream import create_stream
+from natsd.jetstream.stream_check import check_config
+from natsd.jetstream.stream_config import StreamConfig
+from natsd.store.file import FileStore
 from tests.jetstream.house import House
 from tests.jetstream.test_publishing import block, error_of, put
 
@@ -168,6 +173,27 @@ def test_what_was_missed_while_the_server_was_down_comes_once(house: House) -> N
     assert len(stored(house)) == 2
     house.move(1.5)
     assert len(stored(house)) == 3
+
+
+def test_schedules_on_disk_are_found_again_and_carried_out_once(tmp_path: Path) -> None:
+    config = StreamConfig(name="S", subjects=["s.>"], allow_msg_schedules=True)
+    for opening in range(3):
+        house = House()
+        store = FileStore(tmp_path)
+        house.file = store  # type: ignore[assignment]
+        house._open()
+        if not opening:
+            create_stream(house.home, check_config(config, house.home))
+            for subject, text, target in (("s.one", at(house, 60), "s.out"), ("s.two", "@every 60s", "s.more")):
+                house.publish(subject, b"x", header=block(Nats_Schedule=text, Nats_Schedule_Target=target))
+        schedules = house.home.streams["S"].schedules
+        schedules.start()  # as after a restore
+        assert len(schedules) == (2 if opening < 2 else 1)
+        if opening:
+            house.move(61 if opening == 1 else 58)
+            assert (len(stored(house)), len(stored(house, "s.more"))) == (1, 1)
+        assert store.wait()
+        store.close()
 
 
 def test_notes_of_schedules_that_are_gone_go_too(house: House) -> None:

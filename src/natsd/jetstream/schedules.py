@@ -151,7 +151,7 @@ class Schedules:
             return
         notes = {name: store.consumer_records(name) for name in store.consumers() if name.startswith(NOTE)}
         now_ns = stream.home.clock.wall_ns()
-        for seq in store.last_of_each([]) if store.headed else ():
+        for seq in store.last_of_each([]):
             message = store.load(seq)
             if message is None or not message[2] or not headers.value_of(message[2], headers.SCHEDULE):
                 continue

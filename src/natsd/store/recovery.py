@@ -292,7 +292,9 @@ class Recovery:
             below = segment <= segment_of(self.place)
             if not below and all(self._has(number, runs) for number, runs in wanted.items()):
                 break  # else a copy of what was not found may lie further on
-            for record in self.records(segment, report=segment < segment_of(self.place), wanted=wanted):
+            # A segment that was given back may be there again, without the one that says where it ends.
+            report = segment in self._known_ends and segment < segment_of(self.place)
+            for record in self.records(segment, report=report, wanted=wanted):
                 if below and record.place >= self.place:
                     break
                 # What comes here of messages is being overwritten; its removal follows.
