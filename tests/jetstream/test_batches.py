@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from natsd.jetstream import batches
+from natsd.jetstream.publishing import Publishing
 from natsd.store.file import FileStore
 from tests.jetstream.house import House, Inbox
 from tests.jetstream.test_publishing import block, error_of
@@ -197,13 +199,19 @@ class SlowDisk:
         self.house.settle()
 
 
-def test_nothing_is_said_of_a_batch_before_all_of_it_is_on_disk(tmp_path: Path) -> None:
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[SlowDisk]:
     disk = SlowDisk(tmp_path / "store")
-    house = disk.house
-    asked = house.inbox()
+    asked = disk.house.inbox()
     config = {"name": "S", "subjects": ["s.>"], "allow_atomic": True, "republish": {"src": "s.>", "dest": "r.>"}}
-    house.publish("$JS.API.STREAM.CREATE.S", json.dumps(config).encode(), asked.name)
+    disk.house.publish("$JS.API.STREAM.CREATE.S", json.dumps(config).encode(), asked.name)
     disk.write()
+    yield disk
+    disk.store.close()
+
+
+def test_nothing_is_said_of_a_batch_before_all_of_it_is_on_disk(disk: SlowDisk) -> None:
+    house = disk.house
     again, answers = house.inbox("r.>"), house.inbox()
     stream = house.home.streams["S"]
     said = []
@@ -217,4 +225,38 @@ def test_nothing_is_said_of_a_batch_before_all_of_it_is_on_disk(tmp_path: Path) 
     assert [payload for _, _, _, payload in again.take()] == [b"1", b"2", b"3"]
     assert json.loads(answers.payloads()[0]) == {"stream": "S", "seq": 3, "batch": "b", "count": 3}
     assert stream.visible_seq == 3
-    disk.store.close()
+
+
+def test_a_batch_that_does_not_get_to_the_disk_is_refused(disk: SlowDisk) -> None:
+    house = disk.house
+    again, answers = house.inbox("r.>"), house.inbox()
+    for number, last in ((1, {}), (2, {"Nats_Batch_Commit": "1"})):
+        header = block(Nats_Batch_Id="b", Nats_Batch_Sequence=str(number), **last)
+        house.publish("s.a", b"x", answers.name, header)
+    assert len(answers.take()) == 1  # that of the first
+    on_failed = house.file.on_failed
+    assert on_failed is not None
+    on_failed("no space left on device")
+    (payload,) = answers.payloads()
+    assert error_of(json.loads(payload)) == (10077, "no space left on device")
+    assert (again.take(), house.home.streams["S"].visible_seq) == ([], 0)
+    assert error_of(part(house, 1) or {}) == (10077, "no space left on device")
+
+
+def test_a_disk_that_fails_amid_a_batch_refuses_it_too(disk: SlowDisk, monkeypatch: pytest.MonkeyPatch) -> None:
+    house = disk.house
+    answers = house.inbox()
+    keep = Publishing.keep
+
+    def fail(*args: Any) -> int:
+        seq = keep(*args)
+        disk.store._fail("no space left on device")
+        return seq
+
+    monkeypatch.setattr(Publishing, "keep", fail)
+    for number, last in ((1, {}), (2, {"Nats_Batch_Commit": "1"})):
+        header = block(Nats_Batch_Id="b", Nats_Batch_Sequence=str(number), **last)
+        house.publish("s.a", b"x", answers.name, header)
+    staged, payload = answers.payloads()
+    assert staged == b""
+    assert error_of(json.loads(payload)) == (10077, "no space left on device")

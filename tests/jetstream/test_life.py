@@ -12,7 +12,7 @@ import pytest
 
 from natsd.jetstream.consumer import Consumer
 from tests.jetstream.house import House
-from tests.jetstream.test_publishing import put
+from tests.jetstream.test_publishing import block, put
 
 HOUR_NS = 3600 * 10**9
 
@@ -100,6 +100,22 @@ def test_a_stream_is_gone_with_its_answer(house: House, storage: str) -> None:
     del stream
     assert house.ask("STREAM.DELETE.N")["success"] is True
     assert [one() for one in gone] == [None, None, None]
+
+
+def test_a_stream_with_schedules_and_unfinished_batches_is_gone_too(house: House) -> None:
+    house.stream("N", allow_msg_schedules=True, allow_atomic=True)
+    assert put(house, "n.a", Nats_Schedule="@every 10s", Nats_Schedule_Target="n.b")["seq"] == 1
+    house.move(15)
+    assert put(house, "n.c", Nats_Batch_Id="whole", Nats_Batch_Sequence="1", Nats_Batch_Commit="1")["count"] == 1
+    house.publish("n.c", b"x", house.inbox().name, block(Nats_Batch_Id="begun", Nats_Batch_Sequence="1"))
+    stream = house.home.streams["N"]
+    assert (len(stream.schedules), house.jetstream.open_batches, stream.store.last_seq) == (1, 1, 3)
+    gone: list[ref[Any]] = [ref(stream), ref(stream.store)]
+    del stream
+    assert house.ask("STREAM.DELETE.N")["success"] is True
+    assert [one() for one in gone] == [None, None]
+    assert house.jetstream.open_batches == 0
+    house.move(60)
 
 
 @pytest.mark.parametrize("kind", ["mirror", "sources"])

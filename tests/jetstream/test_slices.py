@@ -164,6 +164,40 @@ def test_nothing_else_is_stored_while_a_roll_up_lasts(house: House) -> None:
     assert numbers(house.ask("STREAM.INFO.S")["state"]) == (2, 201, 202)
 
 
+def test_a_batch_is_acknowledged_when_all_that_it_rolls_up_is_gone(house: House) -> None:
+    fill(house, allow_atomic=True)
+    told, later = house.inbox(), house.inbox()
+    for number, end in ((1, b""), (2, b""), (3, b"Nats-Batch-Commit: 1\r\n")):
+        of_batch = b"Nats-Rollup: sub\r\nNats-Batch-Id: b\r\nNats-Batch-Sequence: %d\r\n%b\r\n" % (number, end)
+        header = b"NATS/1.0\r\n" + of_batch
+        house.account.sublist.publish(b"s.%d" % number, told.name.encode(), header, b"new")
+    house.account.sublist.publish(b"s.1", later.name.encode(), None, b"later")
+    house.road.settle()
+    assert ([got[3] for got in told.got], later.got) == ([b"", b""], [])
+    assert MANY - 20 < messages(house) <= MANY + 3
+    assert json.loads(told.payloads()[2]) == {"stream": "S", "seq": MANY + 3, "batch": "b", "count": 3}
+    assert json.loads(later.payloads()[0])["seq"] == MANY + 4
+    assert numbers(house.ask("STREAM.INFO.S")["state"]) == (MANY // 4 + 4, 1, MANY + 4)
+
+
+def test_what_a_schedule_rolls_up_goes_in_slices_too(house: House) -> None:
+    fill(house, allow_msg_schedules=True)
+    lines = b"Nats-Schedule: @every 60s\r\nNats-Schedule-Target: s.1\r\nNats-Schedule-Rollup: sub\r\n\r\n"
+    house.account.sublist.publish(b"s.plan", None, b"NATS/1.0\r\n" + lines, b"new")
+    house.settle()
+    between: list[int] = []
+
+    def look() -> None:
+        house.account.sublist.publish(b"s.2", None, None, b"at once")
+        house.road.settle()
+        between.append(messages(house))
+
+    house.timers.schedule(60 * SECOND_NS, look)  # behind that of the schedule, before what it leaves to do
+    house.move(61)
+    assert MANY - 20 < between[0] < MANY + 3
+    assert messages(house) == MANY - MANY // 4 + 3
+
+
 def test_a_stream_that_goes_while_a_roll_up_lasts_says_so(house: House) -> None:
     fill(house)
     told = roll_up(house, b"all")

@@ -31,7 +31,7 @@ from natsd.jetstream.admission import (
 from natsd.jetstream.errors import ApiError
 from natsd.jetstream.schedules import check_schedule
 from natsd.jetstream.ttl import parse_ttl
-from natsd.store.contract import REFUSED_BYTES, REFUSED_MSGS, REFUSED_PER_SUBJECT
+from natsd.store.contract import REFUSED_BYTES, REFUSED_MSGS, REFUSED_PER_SUBJECT, StoreError
 
 if TYPE_CHECKING:
     from natsd.base.clock import Timer
@@ -184,9 +184,12 @@ class Batches:
         checked = [trial.add(message) for message in messages]
         if not stream.home.has_room_for(stream.config.storage, trial.account_bytes):
             raise ApiError("ACCOUNT_RESOURCES_EXCEEDED")
-        with publishing.whole():
-            for message, ours, rollup in checked:
-                publishing.keep(message, ours, rollup)
+        try:
+            with publishing.whole():
+                for message, ours, rollup in checked:
+                    publishing.keep(message, ours, rollup)
+        except StoreError as error:
+            raise ApiError("STREAM_STORE_FAILED", err=error) from None
         name = msgspec.json.encode(batch_id.decode("utf-8", "replace"))
         publishing.roll_up(last, stream.store.last_seq, b',"batch":%b,"count":%d}' % (name, len(messages)))
 

@@ -240,9 +240,11 @@ class Publishing:
             yield
         finally:
             self._held = None
-            stream.store.end()
-            for say, refuse in held:
-                stream.when_durable(say, refuse)
+            try:
+                stream.store.end()
+            finally:  # where the disk has failed, whoever waits hears of that
+                for say, refuse in held:
+                    stream.when_durable(say, refuse)
 
     def _send(self, subject: bytes, header: bytes | None, payload: bytes) -> None:
         publish = self._stream().home.publish
@@ -394,21 +396,20 @@ class Publishing:
     def roll_up(self, message: Message, seq: int, suffix: bytes, *, sourced: bool = False) -> None:
         """Acknowledge what was kept, once everything that it rolls up is gone. Until then nothing else is taken, but
         for what comes from another stream, where nobody waits for an answer."""
-        stream = self._stream()
         purges, self._purges = self._purges, []
-        if purges and not sourced:
+        if not purges:
+            self._acknowledge([message], 0, 1, seq, suffix)
+            return
+        if not sourced:
             self._rolls_up = True
+        self._roll_on(self._stream(), purges, message, seq, suffix, sourced)
 
-        def go_on() -> None:
-            if stream.closed:
-                fail(ApiError("STREAM_NOT_FOUND"))
-                return
-            name, upto = purges.pop()
-            Purge(stream, name, upto, 0, end, fail).start()
-
-        def end(_purged: int = 0) -> None:
+    def _roll_on(
+        self, stream: Stream, purges: list[tuple[str, int]], message: Message, seq: int, suffix: bytes, sourced: bool
+    ) -> None:
+        def end(_purged: int) -> None:
             if purges:
-                stream.home.timers.schedule(0, go_on)
+                stream.home.timers.schedule(0, lambda: self._roll_on(stream, purges, message, seq, suffix, sourced))
                 return
             if not sourced:
                 self._rolls_up = False
@@ -419,7 +420,11 @@ class Publishing:
                 self._rolls_up = False
             self._refuse(message, error)
 
-        (go_on if purges else end)()
+        if stream.closed:
+            fail(ApiError("STREAM_NOT_FOUND"))
+            return
+        name, upto = purges.pop()
+        Purge(stream, name, upto, 0, end, fail).start()
 
     def _skip(self, msg_id: bytes, now: int) -> int:
         """Nobody is interested: the message gets its sequence and goes."""

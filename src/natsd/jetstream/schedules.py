@@ -24,6 +24,7 @@ from natsd.jetstream import headers
 from natsd.jetstream.cron import Due, next_due
 from natsd.jetstream.errors import ApiError
 from natsd.jetstream.ttl import parse_ttl
+from natsd.store.contract import StoreError
 from natsd.subjects.match import collide
 from natsd.subjects.valid import is_valid_literal
 
@@ -258,7 +259,7 @@ class Schedules:
                 stream.publishing.store_sourced((target, None, header, payload))
                 if due.repeats:
                     self._note(subject, seq, due.wall_ns)
-        except ApiError as error:
+        except (ApiError, StoreError) as error:
             stream.home.log.warn(f"{stream!r}: the schedule of {subject.decode('utf-8', 'replace')!r} fails: {error}")
             self._set(subject, seq, due.wall_ns if due.repeats else now_ns + AGAIN_NS)
             return
