@@ -91,3 +91,56 @@ def test_a_stream_moves_to_natsd_and_back(
         assert whole(theirs) == before
     else:
         assert result.code != 0
+
+
+def count_and_plan(asker: Asker) -> None:
+    """A stream that counts; one that has a schedule and took a batch."""
+    ask(asker, "STREAM.CREATE.N", {"name": "N", "subjects": ["n.>"], "allow_msg_counter": True, "allow_direct": True})
+    for value in ("5", "-2", "10000000000000000000000"):
+        asker.ask("n.a", b"", block(Nats_Incr=value))
+    config = {"name": "P", "subjects": ["p.>"], "allow_msg_schedules": True, "allow_atomic": True}
+    ask(asker, "STREAM.CREATE.P", {**config, "allow_direct": True})
+    plan = block(Nats_Schedule="@at 2090-01-01T00:00:00Z", Nats_Schedule_Target="p.out")
+    assert b"error" not in asker.ask("p.plan", b"later", plan)[2]
+    for number, more in ((1, {}), (2, {"Nats_Batch_Commit": "1"})):
+        asker.ask("p.a", b"%d" % number, block(Nats_Batch_Id="b", Nats_Batch_Sequence=str(number), **more))
+
+
+def read_back(server: ServerProcess) -> list[dict[str, Any]]:
+    """What both streams have, and that their rules hold where they are now."""
+    asker = Asker(server.host, server.port)
+    found = [ask(asker, "STREAM.MSG.GET.N", {"seq": seq})["message"] for seq in (1, 2, 3)]
+    found += [ask(asker, "STREAM.MSG.GET.P", {"seq": seq})["message"] for seq in (1, 2, 3)]
+    found.append(json.loads(asker.ask("n.a", b"", block(Nats_Incr="+1"))[2]))
+    found.append(json.loads(asker.ask("n.a", b"x")[2])["error"])
+    asker.ask("p.b", b"", block(Nats_Batch_Id="c", Nats_Batch_Sequence="1"))
+    last = block(Nats_Batch_Id="c", Nats_Batch_Sequence="2", Nats_Batch_Commit="1")
+    found.append(json.loads(asker.ask("p.b", b"", last)[2]))
+    soon = block(Nats_Schedule="@at 2000-01-01T00:00:00Z", Nats_Schedule_Target="p.out")
+    asker.subscribe("told")
+    consumer = {"durable_name": "C", "deliver_subject": "told", "filter_subject": "p.out", "ack_policy": "none"}
+    ask(asker, "CONSUMER.DURABLE.CREATE.P.C", {"stream_name": "P", "config": consumer})
+    assert ask(asker, "STREAM.MSG.GET.P", {"last_by_subj": "p.plan"})["message"]["seq"] == 1
+    asker.ask("p.plan", b"now", soon)
+    assert asker.next_with_reply()[2] == b"now"
+    asker.close()
+    return found
+
+
+@pytest.mark.parametrize("go", GO)
+def test_counters_batches_and_schedules_move_to_natsd_and_back(
+    jetstreams: WithJetStream, go: Any, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    theirs, ours = jetstreams.start(go), jetstreams.start("natsd")
+    asker = Asker(theirs.host, theirs.port)
+    count_and_plan(asker)
+    there = Inside(f"nats://{theirs.host}:{theirs.port}", capfd)
+    here = Inside(f"nats://{ours.host}:{ours.port}", capfd)
+    for name in ("N", "P"):
+        there.ok("stream", "backup", name, str(tmp_path / "to" / name), "--no-progress")
+        here.ok("stream", "restore", str(tmp_path / "to" / name), "--no-progress")
+        here.ok("stream", "backup", name, str(tmp_path / "back" / name), "--no-progress")
+        there.ok("stream", "rm", name, "--force")
+        there.ok("stream", "restore", str(tmp_path / "back" / name), "--no-progress")
+    asker.close()
+    assert read_back(ours) == read_back(theirs)
