@@ -80,9 +80,11 @@ def perform(store: Store, given: tuple[Any, ...]) -> bool:
         stream.set_limits(limits_of(numbers))
     elif what == "lower":
         more = 1
+        stream.begin()  # a crash leaves all of it undone or nothing, as the other operations
         while more:  # to the end: which subjects come first is not the same after opening again
             found, more = stream.crowded(int(numbers[2] * 3) + 1, 0, 5)
             stream.remove(found)
+        stream.end()
     elif what == "expire":
         stream.expire(now, 3 if numbers[0] < 0.5 else 4096)
     elif what in ("delta", "state"):
