@@ -337,6 +337,15 @@ DIALOGUES: dict[str, list[Step]] = {
             )
         ),
     ],
+    "roll-ups that nobody is interested in": [
+        create("I", subjects=["i.*"], retention="interest", allow_rollup_hdrs=True),
+        ask("CONSUMER.CREATE.I.c", {"stream_name": "I", "config": {"durable_name": "c", "filter_subject": "i.1"}}),
+        put("i.1", b"x"),
+        put("i.2", b"y", Nats_Rollup="sub"),
+        ask("STREAM.INFO.I", ALL),
+        put("i.2", b"y", Nats_Rollup="all"),
+        ask("STREAM.INFO.I", ALL),
+    ],
     "promotion of a mirror": [
         create("A", subjects=["a.*"]),
         put("a.1", b"m"),
