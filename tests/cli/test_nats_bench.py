@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import re
 import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +15,7 @@ import pytest
 from natsd.cli.nats.bench_clients import Frames
 from natsd.cli.nats.bench_core import shares
 from natsd.cli.nats.bench_results import Sample, join, old_report, percentile, report
+from tests.cli.commands import PATIENCE_S
 
 if TYPE_CHECKING:
     from tests.cli.commands import Denying, Nats
@@ -174,6 +177,25 @@ def test_an_interrupt_leaves_no_client_behind(nats: Nats) -> None:
     running = nats.start("bench", "sub", "never", "--clients", "3", "--no-progress")
     running.wait_for("[3] Starting")
     assert running.stop().code == 130
+
+
+SIGNALLED_AT_BIRTH = """
+import os, signal
+from natsd.cli.nats.bench_crew import Crew
+
+signal.signal(signal.SIGTERM, signal.default_int_handler)
+os.register_at_fork(after_in_child=lambda: os.kill(os.getpid(), signal.SIGTERM))
+wait = os.waitpid
+os.waitpid = lambda pid, options: print(os.WTERMSIG(wait(pid, options)[1]))
+with Crew(None) as crew:
+    crew.start(None)
+"""
+
+
+def test_a_client_that_has_just_begun_ends_too() -> None:
+    command = [sys.executable, "-c", SIGNALLED_AT_BIRTH]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S)
+    assert (done.stdout, done.stderr) == (f"{int(signal.SIGTERM)}\n", "")
 
 
 def test_messages_are_shared_out() -> None:

@@ -19,7 +19,7 @@ from natsd.cli.nats.bench_results import Sample
 from natsd.client.errors import ClientError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from natsd.cli.nats.bench_clients import Client
     from natsd.cli.nats.settings import Settings
@@ -66,15 +66,21 @@ class Crew:
     def start(self, client: Client) -> None:
         """Fork a process for the client; it connects, subscribes, says ``ready`` and waits for `go`."""
         read_end, write_end = os.pipe()
-        pid = os.fork()
-        if pid == 0:
-            os.close(read_end)
-            os.close(self._go_write)
-            for worker in self._workers:
-                os.close(worker.fd)
-            _live(self._settings, client, self._go_read, write_end)
+        # A signal that comes in the middle of it waits: a client that has just begun would lose it, and we would not
+        # know of the client yet.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+        try:
+            pid = os.fork()
+            if pid == 0:
+                os.close(read_end)
+                os.close(self._go_write)
+                for worker in self._workers:
+                    os.close(worker.fd)
+                _live(self._settings, client, self._go_read, write_end, mask)
+            self._workers.append(_Worker(pid, read_end, client))
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         os.close(write_end)
-        self._workers.append(_Worker(pid, read_end, client))
 
     def wait_ready(self) -> None:
         self._listen(lambda worker: worker.is_ready, None)
@@ -131,11 +137,12 @@ class Crew:
                 progress.update(self._workers.index(worker), int(words[1]))
 
 
-def _live(settings: Settings, client: Client, go: int, out: int) -> None:
-    """The life of a client process; never returns."""
+def _live(settings: Settings, client: Client, go: int, out: int, mask: Iterable[int]) -> None:
+    """The life of a client process, with this signal mask; never returns."""
     code = 1
     try:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         code = _work(settings, client, go, out)
     except KeyboardInterrupt:
         code = 130
