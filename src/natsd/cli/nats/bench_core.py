@@ -236,7 +236,8 @@ def catch_term() -> None:
 
 
 def banner(label: str, plan: dict[str, str]) -> None:
-    """The banner: what is going to happen, sorted by name."""
+    """The banner: what is going to happen, sorted by name. Whoever has read it may interrupt us."""
+    catch_term()
     items = ", ".join(f"{name}={value}" for name, value in sorted(plan.items()))
     console.log(f"Starting {label} benchmark [{items}]")
 
