@@ -60,6 +60,19 @@ def test_small_writes_find_the_file_as_large_as_it_was(tmp_path: Path) -> None:
     again.close()
 
 
+def test_a_header_is_known_of_whenever_it_came(tmp_path: Path) -> None:
+    store = FileStore(tmp_path)
+    stream = store.create("A/s", b"{}", Limits())
+    stream.append([MESSAGE], 1)
+    assert not stream.headed
+    stream.append([(b"a", None, b"NATS/1.0\r\nNats-Msg-Id: 1\r\n\r\n", b"")], 2)
+    assert stream.headed
+    store.close()
+    again = FileStore(tmp_path)
+    assert again.streams()["A/s"][1].headed
+    again.close()
+
+
 def test_what_a_turn_appends_can_be_given_to_the_disk_at_its_end(tmp_path: Path) -> None:
     store = FileStore(tmp_path)
     asked: list[FileStore] = []

@@ -126,7 +126,7 @@ cdef class FileIndex(Index):
     cdef readonly uint32_t number
     cdef public int64_t expires_ns
     cdef public list lost
-    cdef readonly bint headed  # something that was found at opening has a header
+    cdef readonly bint headed  # something had a header, of what was found or came since
     cdef Found* late  # met out of order while the store is opened
     cdef size_t late_n, late_cap
 
@@ -148,6 +148,7 @@ cdef class FileIndex(Index):
         if header is not None:
             head = PyBytes_AS_STRING(header)
             head_n = PyBytes_GET_SIZE(header)
+            self.headed = True
         place = self.log.put(MESSAGE, self.number, seq, time_ns, self.expires_ns, PyBytes_AS_STRING(subject), subject_n,
                              head, head_n, PyBytes_AS_STRING(payload), payload_n)
         count_live(self.log, <uint32_t> (place >> 32), self.length_of(subject_n, max(head_n, 0), payload_n) & LENGTH)

@@ -41,16 +41,15 @@ class FileIndex(Index):
         self._log = log
         self.expires_ns = -1
         self.lost: list[int] = []  # found unreadable
-        self.headed = False  # something that was found at opening has a header
+        self.headed = False  # something had a header, of what was found or came since
         self._found = -1  # the place of a message that is in the log already
         self._late: dict[int, Record] = {}
 
     def _place(self, seq: int, subject: bytes, header: bytes | None, payload: bytes, time_ns: int) -> Any:
         log = self._log
         place = self._found
-        if place >= 0:
-            self.headed = self.headed or header is not None
-        else:
+        self.headed = self.headed or header is not None
+        if place < 0:
             place = log.append(MESSAGE, self.number, seq, time_ns, subject, header, payload, self.expires_ns)
         log.count(place >> 32, self.size_of(subject, header, payload))
         return place

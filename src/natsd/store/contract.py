@@ -97,7 +97,7 @@ class StreamStore(Protocol):
 
     refusal: int
     headed: bool
-    """False only where no message that was found at opening has a header: then there are no ids to look for."""
+    """False only where no message had a header, of those found at opening and those since: there are no ids then."""
     on_removed: Callable[[list[int]], None] | None
     """Told, after a call that removed messages by limits, age or request, which sequences went (ascending; a very long
     list comes in pieces)."""
