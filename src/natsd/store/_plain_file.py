@@ -48,11 +48,14 @@ class FileIndex(Index):
     def _place(self, seq: int, subject: bytes, header: bytes | None, payload: bytes, time_ns: int) -> Any:
         log = self._log
         place = self._found
-        self.headed = self.headed or header is not None
         if place < 0:
             place = log.append(MESSAGE, self.number, seq, time_ns, subject, header, payload, self.expires_ns)
         log.count(place >> 32, self.size_of(subject, header, payload))
         return place
+
+    def add(self, seq: int, name: bytes, position: Any, length: int, headed: bool, time_ns: int) -> None:
+        self.headed = self.headed or headed
+        super().add(seq, name, position, length, headed, time_ns)
 
     def _fetch(self, seq: int, position: Any, length: int) -> tuple[bytes | None, bytes]:
         found = self._log.load(position, seq)
