@@ -7,6 +7,7 @@ Requests of one read are answered in their order. A reply is a dict; what a hand
 
 from __future__ import annotations
 
+from types import GeneratorType
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -21,7 +22,11 @@ from natsd.store.contract import StoreError
 from natsd.subjects.valid import tokens
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from natsd.base.steps import Steps
     from natsd.jetstream.home import Home
+    from natsd.jetstream.request import Reply
 
     Message = tuple[bytes, bytes | None, bytes | None, bytes]
 
@@ -47,6 +52,34 @@ def _find_routes() -> dict[tuple[str, ...], list[Route]]:
             words = tuple(word for word in route.pattern.split(".") if word not in ("*", ">"))
             table.setdefault(words, []).append(route)
     return table
+
+
+class Reading:
+    """The requests of one read, of which one may be amid its steps."""
+
+    __slots__ = ("_api", "_is_over", "_steps")
+
+    def __init__(self, api: Api, is_over: Callable[[], bool]) -> None:
+        self._api = api
+        self._is_over = is_over
+        self._steps: Iterator[None] | None = None
+
+    def answer(self, batch: list[Message], at: int) -> int:
+        """Answer those from one on, as long as the turn lasts; returns where to go on."""
+        api, is_over = self._api, self._is_over
+        if not api.is_open:
+            return len(batch)
+        for number in range(at, len(batch)):
+            steps = self._steps or api.answer_one(*batch[number])
+            if steps is not None:
+                for _ in steps:
+                    if is_over():
+                        self._steps = steps
+                        return number
+                self._steps = None
+            if is_over():
+                return number + 1
+        return len(batch)
 
 
 class Api:
@@ -99,49 +132,61 @@ class Api:
             self._home.sublist.remove(sub)
         self._subs.clear()
 
+    @property
+    def is_open(self) -> bool:
+        return bool(self._subs)
+
     def take(self, batch: list[Message]) -> None:
         """Answer the requests of one read."""
-        self._turns.take(self._home.sublist.road, self._answer, batch)
+        turns = self._turns
+        turns.take(self._home.sublist.road, Reading(self, turns.is_over).answer, batch)
 
-    def _answer(self, batch: list[Message], at: int) -> int:
-        """Answer those from one on, as long as the turn lasts; returns where to go on."""
-        if not self._subs:
-            return len(batch)
-        is_over = self._turns.is_over
-        for number in range(at, len(batch)):
-            self._take(*batch[number])
-            if is_over():
-                return number + 1
-        return len(batch)
-
-    def _take(self, subject: bytes, reply: bytes | None, header: bytes | None, payload: bytes) -> None:
+    def answer_one(
+        self, subject: bytes, reply: bytes | None, header: bytes | None, payload: bytes
+    ) -> Iterator[None] | None:
+        """Answer a request; what takes long is done by whoever goes through the steps that are returned."""
         prefix = API if subject.startswith(API) else self._prefixes[-1]
         parts = subject[len(prefix) :].decode("utf-8", "replace").split(".")
         route, names = self._find(parts)
         home = self._home
         if route is None:
             home.log.debug(f"{home.name}: nobody answers the request {subject!r}")
-            return
+            return None
         request = ApiRequest(home, subject, names, reply, header, payload, route)
         # What has no answer in JSON says it in its own way.
         if header is not None and route.response and asks_for_more(header, home.jetstream.api_level):
             self.refuse(request, ApiError("REQUIRED_API_LEVEL"))
-            return
+            return None
         try:
             answer = route.handler(request)
-        except ApiError as error:
-            self.refuse(request, error)
-            return
-        except StoreError as error:
-            request.refuse_unstored(str(error))
-            return
         except Exception as error:  # noqa: BLE001
-            # A mistake of ours must not cost the other requests of this read their answers.
-            tell(home.log, f"the request {subject.decode('utf-8', 'replace')}", error)
-            self.refuse(request, ApiError("STREAM_GENERAL_ERROR", err="internal error, see the log of the server"))
+            self._fail(request, error)
+            return None
+        if isinstance(answer, GeneratorType):
+            return self._go_through(request, answer)
+        if answer is not None:
+            self.answer(request, answer)
+        return None
+
+    def _go_through(self, request: ApiRequest, steps: Steps[Reply]) -> Iterator[None]:
+        try:
+            answer = yield from steps
+        except Exception as error:  # noqa: BLE001
+            self._fail(request, error)
             return
         if answer is not None:
             self.answer(request, answer)
+
+    def _fail(self, request: ApiRequest, error: Exception) -> None:
+        """Say what a request came to that raised an error."""
+        if isinstance(error, ApiError):
+            self.refuse(request, error)
+        elif isinstance(error, StoreError):
+            request.refuse_unstored(str(error))
+        else:
+            # A mistake of ours must not cost the other requests of this read their answers.
+            tell(self._home.log, f"the request {request.subject.decode('utf-8', 'replace')}", error)
+            self.refuse(request, ApiError("STREAM_GENERAL_ERROR", err="internal error, see the log of the server"))
 
     def _find(self, parts: list[str]) -> tuple[Route | None, list[str]]:
         for n in range(min(len(parts), 3), 0, -1):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from natsd.jetstream.consumer import Consumer
 from natsd.jetstream.consumer_check import check_dates, is_group
 from natsd.jetstream.consumer_config import CreateRequest, stamp_level
-from natsd.jetstream.consumer_create import add_consumer, change_consumer
+from natsd.jetstream.consumer_create import add_consumer, change_consumer, look_at_filters
 from natsd.jetstream.consumer_info import info as tell
 from natsd.jetstream.dates import NO_DATE, NO_DATE_NS, parse_date, parse_moment, render_date
 from natsd.jetstream.errors import ApiError
@@ -17,8 +17,9 @@ from natsd.jetstream.request import Route
 from natsd.jetstream.stream_config import Record
 
 if TYPE_CHECKING:
+    from natsd.base.steps import Steps
     from natsd.jetstream.consumer_config import ConsumerConfig
-    from natsd.jetstream.request import ApiRequest
+    from natsd.jetstream.request import ApiRequest, Reply
     from natsd.jetstream.stream import Stream
 
 NAMES_PAGE = 1024
@@ -46,7 +47,7 @@ class ResetRequest(Record):
 # Creation.
 
 
-def create_unnamed(request: ApiRequest) -> dict[str, Any] | None:
+def create_unnamed(request: ApiRequest) -> Steps[Reply]:
     """CONSUMER.CREATE.<stream>: an ephemeral one, whose name may stand in the body."""
     body = _decode_create(request)
     _check_stream(request, body)
@@ -56,7 +57,7 @@ def create_unnamed(request: ApiRequest) -> dict[str, Any] | None:
     return _create(request, body)
 
 
-def create_named(request: ApiRequest) -> dict[str, Any] | None:
+def create_named(request: ApiRequest) -> Steps[Reply]:
     """CONSUMER.CREATE.<stream>.<consumer>, with a filter behind it or not."""
     body = _decode_create(request)
     config = body.config
@@ -74,7 +75,7 @@ def create_named(request: ApiRequest) -> dict[str, Any] | None:
     return _create(request, body)
 
 
-def create_durable(request: ApiRequest) -> dict[str, Any] | None:
+def create_durable(request: ApiRequest) -> Steps[Reply]:
     """CONSUMER.DURABLE.CREATE.<stream>.<consumer>."""
     body = _decode_create(request)
     config = body.config
@@ -107,18 +108,21 @@ def _check_path(name: str) -> None:
         raise ApiError("CONSUMER_NAME_CONTAINS_PATH_SEPARATORS")
 
 
-def _create(request: ApiRequest, body: CreateRequest) -> dict[str, Any] | None:
+def _create(request: ApiRequest, body: CreateRequest) -> Steps[Reply]:
     config = body.config
     if config.num_replicas > 1:
         raise ApiError("STREAM_REPLICAS_NOT_SUPPORTED")
     stream = request.stream
+    filters = yield from look_at_filters(stream, config)
+    if stream.closed:
+        raise ApiError("STREAM_NOT_FOUND")
     known = stream.consumers.get(config.durable_name or config.name)
     if isinstance(known, Consumer):
         # A pause is changed by CONSUMER.PAUSE alone.
         config.pause_until = known.config.pause_until
     stamp_level(config)
     stream.check_store()
-    consumer, _ = add_consumer(stream, config, body.action, pedantic=body.pedantic)
+    consumer, _ = add_consumer(stream, config, filters, body.action, pedantic=body.pedantic)
 
     def answer() -> None:
         request.answer(tell(consumer))

@@ -5,7 +5,7 @@ and against its stream, and an update against what was before. Refusals are rais
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -13,9 +13,11 @@ from natsd.base.units import MINUTE_NS, MS_NS, SECOND_NS, render_duration
 from natsd.jetstream.dates import NO_DATE_NS, parse_date, render_date
 from natsd.jetstream.errors import ApiError
 from natsd.subjects.match import is_subset
+from natsd.subjects.overlap import PACE, one_within_another
 from natsd.subjects.valid import has_wildcard, is_valid
 
 if TYPE_CHECKING:
+    from natsd.base.steps import Steps
     from natsd.jetstream.consumer_config import ConsumerConfig
     from natsd.jetstream.stream_config import StreamConfig
 
@@ -118,8 +120,8 @@ def fill_in(config: ConsumerConfig, stream: StreamConfig, limits: ServerLimits, 
         config.idle_heartbeat = FLOW_HEARTBEAT_NS
 
 
-def check(config: ConsumerConfig, stream: StreamConfig, limits: ServerLimits) -> None:
-    """Whether it can be so on this stream."""
+def check(config: ConsumerConfig, stream: StreamConfig, limits: ServerLimits, fault: ApiError | None) -> None:
+    """Whether it can be so on this stream. fault: what `find_fault` found."""
     _check_names(config)
     _check_replicas(config, stream)
     _check_acks(config)
@@ -135,7 +137,8 @@ def check(config: ConsumerConfig, stream: StreamConfig, limits: ServerLimits) ->
             raise ApiError("CONSUMER_DIRECT_REQUIRES_PUSH")
         if config.durable_name:
             raise ApiError("CONSUMER_DIRECT_REQUIRES_EPHEMERAL")
-    _check_filters(config)
+    if fault is not None:
+        raise fault
     _check_start(config)
     _check_sampling(config)
     if config.flow_control and config.idle_heartbeat == 0:
@@ -231,53 +234,21 @@ def _check_limits(config: ConsumerConfig, stream: StreamConfig, limits: ServerLi
         raise ApiError("CONSUMER_INACTIVE_THRESHOLD_EXCESS", limit=render_duration(longest))
 
 
-def _check_filters(config: ConsumerConfig) -> None:
+def find_fault(config: ConsumerConfig) -> Steps[ApiError | None]:
+    """What is wrong with its filters, of which there may be very many."""
     if config.filter_subject and config.filter_subjects:
-        raise ApiError("CONSUMER_DUPLICATE_FILTER_SUBJECTS")
+        return ApiError("CONSUMER_DUPLICATE_FILTER_SUBJECTS")
     if any(not subject for subject in config.filter_subjects):
-        raise ApiError("CONSUMER_EMPTY_FILTER")
+        return ApiError("CONSUMER_EMPTY_FILTER")
     filters = [subject.encode() for subject in config.filters]
-    for subject in filters:
+    for at, subject in enumerate(filters):
         if not is_valid(subject):
-            raise ApiError("STREAM_INVALID_CONFIG", err="invalid subject")
-    if _overlap(filters):
-        raise ApiError("CONSUMER_OVERLAPPING_SUBJECT_FILTERS")
-
-
-def _overlap(filters: list[bytes]) -> bool:
-    """Whether one lies within another. There may be thousands: all stand in one tree of tokens, each is sought there.
-
-    A filter ends where the empty token is.
-    """
-    tree: dict[bytes, Any] = {}
-    for subject in filters:
-        twig = tree
-        for token in subject.split(b"."):
-            twig = twig.setdefault(token, {})
-        if b"" in twig:
-            return True
-        twig[b""] = subject
-    return any(_is_within_another(subject, tree) for subject in filters)
-
-
-def _is_within_another(subject: bytes, tree: dict[bytes, Any]) -> bool:
-    tokens = subject.split(b".")
-    stack = [(tree, 0)]
-    while stack:
-        twig, at = stack.pop()
-        if at == len(tokens):
-            if twig.get(b"", subject) != subject:
-                return True
-            continue
-        token = tokens[at]
-        if b">" in twig and twig[b">"][b""] != subject:
-            return True
-        if token == b">":
-            continue
-        for wider in {b"*", token}:
-            if wider in twig:
-                stack.append((twig[wider], at + 1))
-    return False
+            return ApiError("STREAM_INVALID_CONFIG", err="invalid subject")
+        if at % PACE == PACE - 1:
+            yield
+    if len(filters) > 1 and (yield from one_within_another(filters)):
+        return ApiError("CONSUMER_OVERLAPPING_SUBJECT_FILTERS")
+    return None
 
 
 _STARTS = {

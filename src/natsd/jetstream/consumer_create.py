@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
+from natsd.base.steps import at_once
 from natsd.jetstream.consumer import Consumer
 from natsd.jetstream.consumer_check import (
     MAX_NAME,
@@ -14,21 +15,35 @@ from natsd.jetstream.consumer_check import (
     check_dates,
     check_update,
     fill_in,
+    find_fault,
     is_name,
     same,
 )
 from natsd.jetstream.consumer_config import ConsumerConfig, stamp_level
 from natsd.jetstream.errors import ApiError
 from natsd.jetstream.request_json import decode
-from natsd.subjects.match import collide
+from natsd.subjects.overlap import Overlaps
 
 if TYPE_CHECKING:
+    from natsd.base.steps import Steps
     from natsd.jetstream import backup
     from natsd.jetstream.home import Home
     from natsd.jetstream.stream import Stream
 
 NAME_DIGITS = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 NAME_SIZE = 8
+PATIENCE = 3
+"""How often filters are compared in steps with those of consumers that change meanwhile; then without steps."""
+
+
+class Filters(NamedTuple):
+    """What is found out about the filters of a consumer that is to be, before anything is done.
+
+    rivals: consumers of a work queue that are about a subject of its own.
+    """
+
+    fault: ApiError | None
+    rivals: frozenset[Consumer]
 
 
 class Saved(msgspec.Struct):
@@ -39,23 +54,23 @@ class Saved(msgspec.Struct):
 
 
 def add_consumer(
-    stream: Stream, config: ConsumerConfig, action: str = "", *, pedantic: bool = False
+    stream: Stream, config: ConsumerConfig, filters: Filters, action: str = "", *, pedantic: bool = False
 ) -> tuple[Consumer, bool]:
     """The consumer that `config` describes, and whether it is new. A new one delivers nothing until its `begin`.
 
-    The dates of `config` are known to be dates.
+    The dates of `config` are known to be dates. filters: what `look_at_filters` found out, at this moment.
     """
     limits = _limits(stream.home)
     fill_in(config, stream.config, limits, pedantic)
-    check(config, stream.config, limits)
+    check(config, stream.config, limits, filters.fault)
     name = config.durable_name or config.name
     known = stream.consumers.get(name) if name else None
     if isinstance(known, Consumer):
-        return _change(stream, known, config, action), False
+        return _change(stream, known, config, filters, action), False
     if action == "update":
         raise ApiError("CONSUMER_DOES_NOT_EXIST")
     _check_count(stream, config)
-    _check_work_queue(stream, config, name)
+    _check_work_queue(stream, config, filters, name)
     if not name:
         name = _new_name(stream)
     if len(name) > MAX_NAME:
@@ -74,10 +89,10 @@ def _limits(home: Home) -> ServerLimits:
     return ServerLimits(server.max_ack_pending, home.limits.max_ack_pending, server.max_request_batch)
 
 
-def _change(stream: Stream, consumer: Consumer, config: ConsumerConfig, action: str) -> Consumer:
+def _change(stream: Stream, consumer: Consumer, config: ConsumerConfig, filters: Filters, action: str) -> Consumer:
     if action == "create" and not same(consumer.config, config):
         raise ApiError("CONSUMER_ALREADY_EXISTS")
-    if stream.config.retention == "workqueue" and not _is_alone(stream, consumer.name, config):
+    if stream.config.retention == "workqueue" and not _is_alone(stream, consumer.name, config, filters):
         raise ApiError("CONSUMER_WQ_CONSUMER_NOT_UNIQUE")
     change_consumer(consumer, config)
     return consumer
@@ -114,7 +129,7 @@ def _counted(stream: Stream) -> list[Consumer]:
     return [consumer for consumer in consumers if not (consumer.config.direct or consumer.config.sourcing)]
 
 
-def _check_work_queue(stream: Stream, config: ConsumerConfig, name: str) -> None:
+def _check_work_queue(stream: Stream, config: ConsumerConfig, filters: Filters, name: str) -> None:
     if stream.config.retention != "workqueue" or config.direct or config.sourcing:
         return
     if config.ack_policy not in ("explicit", "flow_control"):
@@ -124,20 +139,43 @@ def _check_work_queue(stream: Stream, config: ConsumerConfig, name: str) -> None
     if _counted(stream):
         if not config.filters:
             raise ApiError("CONSUMER_WQ_MULTIPLE_UNFILTERED")
-        if not _is_alone(stream, name, config):
+        if not _is_alone(stream, name, config, filters):
             raise ApiError("CONSUMER_WQ_CONSUMER_NOT_UNIQUE")
 
 
-def _is_alone(stream: Stream, name: str, config: ConsumerConfig) -> bool:
+def _is_alone(stream: Stream, name: str, config: ConsumerConfig, filters: Filters) -> bool:
     """Whether no other consumer is about one of its subjects."""
-    for other in _counted(stream):
-        if other.name == name or not config.filters:
-            continue
-        if not other.config.filters:
-            return False
-        if any(collide(a.encode(), b.encode()) for a in config.filters for b in other.config.filters):
-            return False
-    return True
+    others = [other for other in _counted(stream) if other.name != name]
+    return not config.filters or not any(other in filters.rivals or not other.config.filters for other in others)
+
+
+def look_at_filters(stream: Stream, config: ConsumerConfig) -> Steps[Filters]:
+    """Find out what takes long where there are very many filters."""
+    fault = yield from find_fault(config)
+    if fault is not None or stream.config.retention != "workqueue" or not config.filters:
+        return Filters(fault, frozenset())
+    for _ in range(PATIENCE):
+        known = _known_filters(stream)
+        rivals = yield from _find_rivals(known, config)
+        if known == _known_filters(stream):
+            return Filters(None, rivals)
+    return Filters(None, at_once(_find_rivals(_known_filters(stream), config)))
+
+
+def _known_filters(stream: Stream) -> list[tuple[Consumer, list[str]]]:
+    return [(consumer, consumer.config.filters) for consumer in _counted(stream)]
+
+
+def _find_rivals(known: list[tuple[Consumer, list[str]]], config: ConsumerConfig) -> Steps[frozenset[Consumer]]:
+    mine = Overlaps()
+    yield from mine.add([subject.encode() for subject in config.filters])
+    rivals: set[Consumer] = set()
+    for consumer, subjects in known:
+        for subject in subjects:
+            if (yield from mine.colliding(subject.encode())):
+                rivals.add(consumer)
+                break
+    return frozenset(rivals)
 
 
 def _new_name(stream: Stream) -> str:
@@ -161,7 +199,7 @@ def check_restored(stream: Stream, found: backup.Consumer, others: int) -> tuple
     check_dates(config)
     limits = _limits(stream.home)
     fill_in(config, stream.config, limits, False)
-    check(config, stream.config, limits)
+    check(config, stream.config, limits, at_once(find_fault(config)))
     name = config.durable_name or config.name
     if name != found.name:
         if name:

@@ -1,7 +1,8 @@
 """One request to the JetStream API, and a row of the table that says who answers it.
 
 A handler has the form `handler(request) -> dict | None`: the reply without its `type`, or None where there is none or
-it follows later by `request.answer`. What is refused is raised as ApiError.
+it follows later by `request.answer`. What is refused is raised as ApiError. One that may take long is a generator,
+which yields where others may have their turn; what it looked at before may have changed behind that.
 """
 
 from __future__ import annotations
@@ -14,10 +15,12 @@ from natsd.jetstream.request_json import decode
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from natsd.base.steps import Steps
     from natsd.jetstream.home import Home
     from natsd.jetstream.stream import Stream
 
-    Handler = Callable[["ApiRequest"], "dict[str, Any] | None"]
+    Reply = dict[str, Any] | None
+    Handler = Callable[["ApiRequest"], Reply | Steps[Reply]]
 
 Body = TypeVar("Body")
 
