@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from natsd.base.clock import Timers
+from natsd.base.steps import at_once
 from natsd.jetstream import headers
 from natsd.jetstream.dates import render_date
 from natsd.jetstream.schedules import NOTE
@@ -183,7 +184,7 @@ def test_schedules_on_disk_are_found_again_and_carried_out_once(tmp_path: Path) 
         house.file = store  # type: ignore[assignment]
         house._open()
         if not opening:
-            create_stream(house.home, check_config(config, house.home))
+            create_stream(house.home, at_once(check_config(config, house.home)))
             for subject, text, target in (("s.one", at(house, 60), "s.out"), ("s.two", "@every 60s", "s.more")):
                 house.publish(subject, b"x", header=block(Nats_Schedule=text, Nats_Schedule_Target=target))
         schedules = house.home.streams["S"].schedules

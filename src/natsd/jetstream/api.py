@@ -7,7 +7,6 @@ Requests of one read are answered in their order. A reply is a dict; what a hand
 
 from __future__ import annotations
 
-from types import GeneratorType
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -162,10 +161,10 @@ class Api:
         except Exception as error:  # noqa: BLE001
             self._fail(request, error)
             return None
-        if isinstance(answer, GeneratorType):
-            return self._go_through(request, answer)
-        if answer is not None:
+        if isinstance(answer, dict):
             self.answer(request, answer)
+        elif answer is not None:
+            return self._go_through(request, answer)
         return None
 
     def _go_through(self, request: ApiRequest, steps: Steps[Reply]) -> Iterator[None]:

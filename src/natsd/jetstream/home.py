@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 class Home:
     """What every stream and consumer of an account is handed: time, subjects, store, voice.
 
-    inflows: mirrors and sources by the name of the stream they are filled from. restoring: streams that come back
-    from a backup, by their names. used: bytes by kind of storage, kept by the streams. api_total, api_errors: requests
-    so far.
+    changes: how often a stream came, changed or went, or a restore began. inflows: mirrors and sources by the name of
+    the stream they are filled from. restoring: streams that come back from a backup, by their names. used: bytes by
+    kind of storage, kept by the streams. api_total, api_errors: requests so far.
     """
 
     __slots__ = (
@@ -41,6 +41,7 @@ class Home:
         "api_errors",
         "api_total",
         "chance",
+        "changes",
         "clock",
         "consumers",
         "inflows",
@@ -68,6 +69,7 @@ class Home:
         self.log: Log = jetstream.log
         self.streams: dict[str, Stream] = {}
         self.subjects = SubjectIndex()
+        self.changes = 0
         self.restoring: dict[str, Restore] = {}
         self.inflows: dict[str, list[Inflow]] = {}
         self._reserved = {"file": 0, "memory": 0}
@@ -142,6 +144,7 @@ class Home:
 
     def on_config(self, old: StreamConfig | None, new: StreamConfig | None) -> None:
         """A stream's configuration came, changed or went."""
+        self.changes += 1
         if old is not None:
             self.subjects.remove(old.subjects)
             self._reserved[old.storage] -= max(old.max_bytes, 0)

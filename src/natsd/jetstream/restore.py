@@ -89,6 +89,7 @@ class Restore:
         """Take chunks from now on."""
         home = self._home
         home.restoring[self._config.name] = self
+        home.changes += 1
         home.sublist.insert(self._sub)
         self._wait()
         event = {"stream": self._config.name, "client": {"acc": home.name}}

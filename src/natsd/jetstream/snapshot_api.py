@@ -10,12 +10,13 @@ from natsd.jetstream.errors import ApiError
 from natsd.jetstream.request import Route
 from natsd.jetstream.restore import Restore
 from natsd.jetstream.snapshot import Snapshot, tell_of_start
-from natsd.jetstream.stream_check import check_config, stamp_level
+from natsd.jetstream.stream_check import check_config, settled, stamp_level
 from natsd.jetstream.stream_config import Record, StreamConfig
 from natsd.subjects.valid import is_valid_literal
 
 if TYPE_CHECKING:
-    from natsd.jetstream.request import ApiRequest
+    from natsd.base.steps import Steps
+    from natsd.jetstream.request import ApiRequest, Reply
 
 
 MOST_RESTORES = 32
@@ -48,7 +49,7 @@ def snapshot(request: ApiRequest) -> None:
     Snapshot(stream, body).start()
 
 
-def restore(request: ApiRequest) -> dict[str, Any]:
+def restore(request: ApiRequest) -> Steps[Reply]:
     """Say where the chunks of a backup are to be sent."""
     if request.is_empty:
         raise ApiError("BAD_REQUEST")
@@ -59,7 +60,7 @@ def restore(request: ApiRequest) -> dict[str, Any]:
         raise ApiError("STREAM_MISMATCH")
     if "/" in name or "\\" in name:
         raise ApiError("STREAM_NAME_CONTAINS_PATH_SEPARATORS")
-    config = check_config(body.config, home)
+    config = yield from settled(home, lambda: check_config(body.config, home))
     stamp_level(config)
     if config.num_replicas > 1:
         raise ApiError("STREAM_REPLICAS_NOT_SUPPORTED")

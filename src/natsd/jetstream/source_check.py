@@ -2,36 +2,44 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING
 
 from natsd.jetstream.errors import ApiError
 from natsd.jetstream.sourcing import inflow_name
-from natsd.subjects.match import collide, is_subset
+from natsd.subjects.match import collide
+from natsd.subjects.overlap import PACE, first_collision, one_within_another
 from natsd.subjects.transform import Transform, TransformError
 from natsd.subjects.valid import is_valid, is_valid_literal
 
 if TYPE_CHECKING:
+    from natsd.base.steps import Steps
     from natsd.jetstream.home import Home
     from natsd.jetstream.stream_config import Source, StreamConfig
 
+TRANSFORMS = 16
+"""How many are looked at between two yields."""
+MOST_PATHS = 1000
+"""A stream is come to by each path there is, as Go servers do, until so many wait; then by one."""
 BAD_NAME_CHARS = frozenset(" \t\r\n\f.*>\\/")
 
 
-def check_inflows(config: StreamConfig, home: Home, pedantic: bool) -> None:
+def check_inflows(config: StreamConfig, home: Home, pedantic: bool) -> Steps[None]:
     """Check `mirror` and `sources`; a mirror takes allow_direct over from its origin as mirror_direct.
 
     Raises ApiError.
     """
     deliver_prefixes: list[str] = []
     api_prefixes: list[str] = []
-    origins: list[str] = []
+    origins: dict[str, list[str]] = {}
     if config.mirror is not None:
-        _check_mirror(config, config.mirror, home, pedantic)
+        yield from _check_mirror(config, config.mirror, home, pedantic)
     if config.sources and config.allow_msg_schedules:
         raise ApiError("SOURCE_WITH_MSG_SCHEDULES")
     seen: set[str] = set()
     for source in config.sources:
-        _check_source(source)
+        yield from _check_source(source)
+        yield
         name = inflow_name(source)
         if name in seen:
             raise ApiError("SOURCE_DUPLICATE_DETECTED")
@@ -40,16 +48,21 @@ def check_inflows(config: StreamConfig, home: Home, pedantic: bool) -> None:
     for source in ([config.mirror] if config.mirror is not None else []) + config.sources:
         if source.external is None:
             found = home.streams.get(source.name)
-            origins += found.config.subjects if found is not None else ()
+            if found is not None:
+                origins[source.name] = found.config.subjects
             continue
         deliver_prefixes += [source.external.deliver] if source.external.deliver else []
         api_prefixes += [source.external.api] if source.external.api else []
     for prefix in deliver_prefixes:
         if not is_valid_literal(prefix.encode()):
             raise ApiError("STREAM_INVALID_EXTERNAL_DELIVERY_SUBJ", prefix=prefix)
-        for subject in origins:
-            if collide(subject.encode(), f"{prefix}.{subject}".encode()):
-                raise ApiError("STREAM_EXTERNAL_DEL_PREFIX_OVERLAPS", prefix=prefix, subject=subject)
+        for subjects in origins.values():
+            for at, subject in enumerate(subjects):
+                if collide(subject.encode(), f"{prefix}.{subject}".encode()):
+                    raise ApiError("STREAM_EXTERNAL_DEL_PREFIX_OVERLAPS", prefix=prefix, subject=subject)
+                if at % PACE == PACE - 1:
+                    yield
+        yield
     for prefix in api_prefixes:
         if not is_valid_literal(prefix.encode()):
             text = f'stream external api prefix "{prefix}" must be a valid subject without wildcards'
@@ -58,7 +71,7 @@ def check_inflows(config: StreamConfig, home: Home, pedantic: bool) -> None:
             raise ApiError("STREAM_EXTERNAL_API_OVERLAP", prefix=prefix, subject="$JS.API")
 
 
-def _check_mirror(config: StreamConfig, mirror: Source, home: Home, pedantic: bool) -> None:
+def _check_mirror(config: StreamConfig, mirror: Source, home: Home, pedantic: bool) -> Steps[None]:
     if config.first_seq:
         raise ApiError("MIRROR_WITH_FIRST_SEQ")
     if config.subjects:
@@ -77,11 +90,9 @@ def _check_mirror(config: StreamConfig, mirror: Source, home: Home, pedantic: bo
         raise ApiError("MIRROR_MULTIPLE_FILTERS_NOT_ALLOWED")
     if config.subject_delete_marker_ttl > 0:
         raise ApiError("STREAM_INVALID_CONFIG", err="subject delete markers forbidden on mirrors")
-    _check_transforms(mirror, "MIRROR")
-    for at, one in enumerate(mirror.subject_transforms):
-        for other in mirror.subject_transforms[at + 1 :]:
-            if collide((one.src or ">").encode(), (other.src or ">").encode()):
-                raise ApiError("MIRROR_OVERLAPPING_SUBJECT_FILTERS")
+    yield from _check_transforms(mirror, "MIRROR")
+    if (yield from first_collision(_filters_of(mirror))) is not None:
+        raise ApiError("MIRROR_OVERLAPPING_SUBJECT_FILTERS")
     if mirror.external is not None:
         return
     if not mirror.name or not BAD_NAME_CHARS.isdisjoint(mirror.name):
@@ -97,25 +108,29 @@ def _check_mirror(config: StreamConfig, mirror: Source, home: Home, pedantic: bo
         raise ApiError("STREAM_CREATE", err=text)
 
 
-def _check_source(source: Source) -> None:
+def _filters_of(source: Source) -> list[bytes]:
+    return [(one.src or ">").encode() for one in source.subject_transforms]
+
+
+def _check_source(source: Source) -> Steps[None]:
     if not source.name or not BAD_NAME_CHARS.isdisjoint(source.name):
         raise ApiError("SOURCE_INVALID_STREAM_NAME")
     if source.consumer is not None:
         raise ApiError("INVALID_JSON", err='json: unknown field "consumer"')
     if source.filter_subject and source.subject_transforms:
         raise ApiError("SOURCE_MULTIPLE_FILTERS_NOT_ALLOWED")
-    _check_transforms(source, "SOURCE")
-    for at, one in enumerate(source.subject_transforms):
-        for other in source.subject_transforms[:at] + source.subject_transforms[at + 1 :]:
-            if is_subset((one.src or ">").encode(), (other.src or ">").encode()):
-                raise ApiError("SOURCE_OVERLAPPING_SUBJECT_FILTERS")
+    yield from _check_transforms(source, "SOURCE")
+    if len(source.subject_transforms) > 1 and (yield from one_within_another(_filters_of(source))):
+        raise ApiError("SOURCE_OVERLAPPING_SUBJECT_FILTERS")
     if not source.subject_transforms and source.filter_subject and not is_valid(source.filter_subject.encode()):
         text = f"subject filter '{source.filter_subject}' for the source: invalid subject"
         raise ApiError("STREAM_CREATE", err=text)
 
 
-def _check_transforms(source: Source, kind: str) -> None:
-    for one in source.subject_transforms:
+def _check_transforms(source: Source, kind: str) -> Steps[None]:
+    for at, one in enumerate(source.subject_transforms):
+        if at % TRANSFORMS == TRANSFORMS - 1:
+            yield
         if one.src and not is_valid(one.src.encode()):
             raise ApiError(f"{kind}_INVALID_SUBJECT_FILTER", err=f"invalid subject {one.src}")
         if one.dest:
@@ -131,21 +146,26 @@ def _check_size(config: StreamConfig, source: Source, home: Home, error: str) ->
         raise ApiError(error)
 
 
-def check_cycles(config: StreamConfig, home: Home) -> None:
+def check_cycles(config: StreamConfig, home: Home) -> Steps[None]:
     """Whether messages would come back to where they came from. Raises ApiError."""
-    visit, visited = [config], set()
+    visit, visited, known = deque([config]), set(), set()
     while visit:
-        here = visit.pop(0)
+        here = visit.popleft()
         visited.add(here.name)
-        for source in here.sources:
+        for at, source in enumerate(here.sources):
+            if at % PACE == PACE - 1:
+                yield
             if source.external is not None:
                 continue
             if source.name in visited:
                 wanted = source.filter_subject.encode()
                 if not wanted or any(collide(subject.encode(), wanted) for subject in here.subjects):
                     raise ApiError("STREAM_INVALID_CONFIG", err="detected cycle")
-            elif (found := home.streams.get(source.name)) is not None:
-                visit.append(found.config)
+            elif len(visit) < MOST_PATHS or source.name not in known:
+                found = home.streams.get(source.name)
+                if found is not None:
+                    known.add(source.name)
+                    visit.append(found.config)
         mirror = here.mirror
         if mirror is not None and mirror.external is None:
             if mirror.name in visited:

@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Any
 from natsd.jetstream.errors import ApiError
 from natsd.jetstream.request import Route
 from natsd.jetstream.stream import create_stream
-from natsd.jetstream.stream_check import check_config, check_create, check_update, invalid, stamp_level
+from natsd.jetstream.stream_check import check_config, check_create, check_update, invalid, settled, stamp_level
 from natsd.jetstream.stream_config import Record, StreamRequest
 
 if TYPE_CHECKING:
-    from natsd.jetstream.request import ApiRequest
+    from natsd.base.steps import Steps
+    from natsd.jetstream.home import Home
+    from natsd.jetstream.request import ApiRequest, Reply
     from natsd.jetstream.stream import Stream
+    from natsd.jetstream.stream_config import StreamConfig
 
 NAMES_PAGE = 1024
 LIST_PAGE = 256
@@ -36,7 +39,7 @@ def account_info(request: ApiRequest) -> dict[str, Any]:
     return request.home.usage()
 
 
-def create(request: ApiRequest) -> dict[str, Any] | None:
+def create(request: ApiRequest) -> Steps[Reply]:
     """A new stream, or the one that is just so already."""
     body = request.decode(StreamRequest)
     given = body.config()
@@ -46,21 +49,25 @@ def create(request: ApiRequest) -> dict[str, Any] | None:
     if given.mirror_direct and given.mirror is None:
         raise invalid("stream has no mirror but does have mirror direct")
     home = request.home
+    stamp_level(given)
+    config, is_new = yield from settled(home, lambda: _check_create(home, given, body.pedantic))
+    if is_new:
+        home.check_room(config)
+        stream = create_stream(home, config)
+    else:
+        stream = home.streams[config.name]
+    return _when_durable(request, stream, {**stream.info(), "did_create": True})
+
+
+def _check_create(home: Home, given: StreamConfig, pedantic: bool) -> Steps[tuple[StreamConfig, bool]]:
     if given.name in home.restoring:
         raise ApiError("STREAM_NAME_EXIST")
-    stamp_level(given)
     most = home.limits.max_streams
     if 0 < most <= len(home.streams) - (given.name in home.streams):
         raise ApiError("MAXIMUM_STREAMS_LIMIT")
-    config = check_config(given, home, pedantic=body.pedantic)
+    config = yield from check_config(given, home, pedantic=pedantic)
     stamp_level(config)
-    wanted = check_create(config, home)
-    if wanted is None:
-        stream = home.streams[config.name]
-    else:
-        home.check_room(config)
-        stream = create_stream(home, wanted)
-    return _when_durable(request, stream, {**stream.info(), "did_create": True})
+    return config, (yield from check_create(config, home))
 
 
 def _when_durable(request: ApiRequest, stream: Stream, reply: dict[str, Any]) -> dict[str, Any] | None:
@@ -77,17 +84,12 @@ def _check_name(request: ApiRequest, name: str) -> None:
         raise ApiError("STREAM_NAME_CONTAINS_PATH_SEPARATORS")
 
 
-def update(request: ApiRequest) -> dict[str, Any] | None:
+def update(request: ApiRequest) -> Steps[Reply]:
     """Change what may be changed."""
     body = request.decode(StreamRequest)
     given, home = body.config(), request.home
-    checked = check_config(given, home, pedantic=body.pedantic)
-    if request.tokens[0] != given.name:
-        raise ApiError("STREAM_MISMATCH")
+    config = yield from settled(home, lambda: _check_update(request, given, body.pedantic))
     stream = request.stream
-    stamp_level(checked)
-    config = check_update(stream.config, checked, home, pedantic=body.pedantic)
-    stamp_level(config)
     stream.check_store()
 
     def answer() -> None:
@@ -98,6 +100,17 @@ def update(request: ApiRequest) -> dict[str, Any] | None:
 
     stream.update(config, answer)
     return None
+
+
+def _check_update(request: ApiRequest, given: StreamConfig, pedantic: bool) -> Steps[StreamConfig]:
+    home = request.home
+    config = yield from check_config(given, home, pedantic=pedantic)
+    if request.tokens[0] != given.name:
+        raise ApiError("STREAM_MISMATCH")
+    stamp_level(config)
+    yield from check_update(request.stream.config, config, home)
+    stamp_level(config)
+    return config
 
 
 def delete(request: ApiRequest) -> dict[str, Any] | None:

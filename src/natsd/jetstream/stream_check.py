@@ -4,8 +4,9 @@ order; an update is also held against what was before. Refusals are raised as Ap
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
+from natsd.base.steps import at_once
 from natsd.base.units import MS_NS, SECOND_NS, render_duration
 from natsd.base.version import NATS_VERSION
 from natsd.jetstream.errors import ApiError
@@ -13,12 +14,20 @@ from natsd.jetstream.limits import DEFAULT_DUPLICATE_WINDOW_NS
 from natsd.jetstream.source_check import check_cycles, check_inflows
 from natsd.jetstream.stream_config import StreamConfig
 from natsd.subjects.match import collide, is_subset
+from natsd.subjects.overlap import PACE, first_collision
 from natsd.subjects.transform import Transform, TransformError
 from natsd.subjects.valid import is_valid
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from natsd.base.steps import Steps
     from natsd.jetstream.home import Home
 
+Result = TypeVar("Result")
+
+PATIENCE = 3
+"""How often a check is made in steps while streams of the account change; then without steps."""
 MAX_NAME = 255
 MAX_DESCRIPTION = 4 * 1024
 MAX_METADATA = 128 * 1024
@@ -62,7 +71,17 @@ def dynamic_metadata(level: int) -> dict[str, str]:
     return dict(zip(DYNAMIC, (NATS_VERSION, str(level)), strict=True))
 
 
-def check_config(given: StreamConfig, home: Home, *, pedantic: bool = False) -> StreamConfig:
+def settled(home: Home, check: Callable[[], Steps[Result]]) -> Steps[Result]:
+    """What a check comes to while no stream of the account changes. Raises ApiError."""
+    for _ in range(PATIENCE):
+        changes = home.changes
+        found = yield from check()
+        if home.changes == changes:
+            return found
+    return at_once(check())
+
+
+def check_config(given: StreamConfig, home: Home, *, pedantic: bool = False) -> Steps[StreamConfig]:
     """A copy with its defaults. Raises ApiError."""
     config = given.copy()
     for name in LATER:
@@ -78,9 +97,9 @@ def check_config(given: StreamConfig, home: Home, *, pedantic: bool = False) -> 
     _fill_limits(config, pedantic)
     _fill_window(config, home, pedantic)
     _check_switches(config, pedantic)
-    check_inflows(config, home, pedantic)
-    check_cycles(config, home)
-    _check_subjects(config)
+    yield from check_inflows(config, home, pedantic)
+    yield from check_cycles(config, home)
+    yield from _check_subjects(config)
     limits = home.limits
     most = limits.memory_max_stream_bytes if config.storage == "memory" else limits.storage_max_stream_bytes
     if limits.max_bytes_required and config.max_bytes <= 0:
@@ -202,7 +221,7 @@ def _check_discard(config: StreamConfig) -> None:
             raise invalid("discard new per subject requires max msgs per subject > 0")
 
 
-def _check_subjects(config: StreamConfig) -> None:
+def _check_subjects(config: StreamConfig) -> Steps[None]:
     if not config.subjects:
         if config.mirror is None and not config.sources:
             config.subjects = [config.name]
@@ -210,22 +229,29 @@ def _check_subjects(config: StreamConfig) -> None:
     if config.mirror is not None:
         raise ApiError("MIRROR_WITH_SUBJECTS")
     subjects = [subject.encode() for subject in config.subjects]
+    collision = yield from first_collision(subjects)
     for at, subject in enumerate(subjects):
-        if not is_valid(subject, check_text=True):
-            raise invalid("invalid subject")
-        if subject == b">":
-            if not config.no_ack:
-                raise invalid("capturing all subjects requires no-ack to be true")
-            if config.num_replicas != 1:
-                raise invalid("capturing all subjects requires replicas of 1")
+        _check_subject(config, subject)
+        if collision is not None and at == collision[0]:
+            first, second = (config.subjects[number] for number in collision)
+            raise invalid(f'subject "{first}" overlaps with "{second}"')
+        if at % PACE == PACE - 1:
+            yield
+
+
+def _check_subject(config: StreamConfig, subject: bytes) -> None:
+    if not is_valid(subject, check_text=True):
+        raise invalid("invalid subject")
+    if subject == b">":
         if not config.no_ack:
-            if any(collide(subject, ours) for ours in OURS) and not is_subset(subject, b"$JS.EVENT.>"):
-                raise invalid("subjects that overlap with jetstream api require no-ack to be true")
-            if collide(subject, b"$SYS.>") and not is_subset(subject, b"$SYS.ACCOUNT.>"):
-                raise invalid("subjects that overlap with system api require no-ack to be true")
-        for other in subjects[at + 1 :]:
-            if collide(other, subject):
-                raise invalid(f'subject "{config.subjects[at]}" overlaps with "{other.decode()}"')
+            raise invalid("capturing all subjects requires no-ack to be true")
+        if config.num_replicas != 1:
+            raise invalid("capturing all subjects requires replicas of 1")
+    if not config.no_ack and subject[:1] in (b"$", b"*", b">"):
+        if any(collide(subject, ours) for ours in OURS) and not is_subset(subject, b"$JS.EVENT.>"):
+            raise invalid("subjects that overlap with jetstream api require no-ack to be true")
+        if collide(subject, b"$SYS.>") and not is_subset(subject, b"$SYS.ACCOUNT.>"):
+            raise invalid("subjects that overlap with system api require no-ack to be true")
 
 
 def _check_transforms(config: StreamConfig, pedantic: bool) -> None:
@@ -258,26 +284,30 @@ def _check_transforms(config: StreamConfig, pedantic: bool) -> None:
         raise invalid(text) from None
 
 
-def check_create(config: StreamConfig, home: Home) -> StreamConfig | None:
-    """Whether a checked configuration can become a stream; None where there is one that is just so already.
-
-    Raises ApiError.
-    """
+def check_create(config: StreamConfig, home: Home) -> Steps[bool]:
+    """Whether a checked configuration is that of a new stream, and not of one that is there. Raises ApiError."""
     if config.num_replicas > 1:
         raise ApiError("STREAM_REPLICAS_NOT_SUPPORTED")
     found = home.streams.get(config.name)
     if found is not None:
         if found.config.as_dict() == config.as_dict():
-            return None
+            return False
         raise ApiError("STREAM_NAME_EXIST")
-    if any(home.subjects.meets(subject) for subject in config.subjects):
-        raise ApiError("STREAM_SUBJECT_OVERLAP")
-    return config
+    yield from check_room_for_subjects(config, home)
+    return True
 
 
-def check_update(old: StreamConfig, given: StreamConfig, home: Home, *, pedantic: bool = False) -> StreamConfig:
-    """What a stream is to be from now on. Raises ApiError."""
-    config = check_config(given, home, pedantic=pedantic)
+def check_room_for_subjects(config: StreamConfig, home: Home) -> Steps[None]:
+    """Whether no other stream has a subject that collides with one of these. Raises ApiError."""
+    for at, subject in enumerate(config.subjects):
+        if home.subjects.meets(subject, but=config.name):
+            raise ApiError("STREAM_SUBJECT_OVERLAP")
+        if at % PACE == PACE - 1:
+            yield
+
+
+def check_update(old: StreamConfig, config: StreamConfig, home: Home) -> Steps[None]:
+    """Whether a stream can be as a checked configuration says from now on. Raises ApiError."""
     if config.name != old.name:
         raise invalid("stream configuration name must match original")
     if config.num_replicas > 1:
@@ -308,7 +338,4 @@ def check_update(old: StreamConfig, given: StreamConfig, home: Home, *, pedantic
         config.deny_delete = config.deny_purge = True
         config.allow_rollup_hdrs = False
     home.check_room(config, held=max(old.max_bytes, 0), without=config.name)
-    for subject in config.subjects:
-        if home.subjects.meets(subject, but=config.name):
-            raise ApiError("STREAM_SUBJECT_OVERLAP")
-    return config
+    yield from check_room_for_subjects(config, home)
