@@ -10,10 +10,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from natsd.base.clock import MS_NS
+from natsd.base.steps import at_once
 from natsd.jetstream import headers
 from natsd.jetstream.consumer_clock import Disuse, Pause
 from natsd.jetstream.consumer_events import LIMITS_REASON, ConsumerEvents
-from natsd.jetstream.consumer_start import first_place
+from natsd.jetstream.consumer_start import find_lasts, first_place
 from natsd.jetstream.consumer_state import ConsumerState
 from natsd.jetstream.delivery import Delivery
 from natsd.jetstream.pins import Pins
@@ -28,8 +29,9 @@ if TYPE_CHECKING:
 
     from natsd.base.clock import Timer
     from natsd.jetstream.consumer_config import ConsumerConfig
+    from natsd.jetstream.consumer_start import Lasts
     from natsd.jetstream.stream import Stream
-    from natsd.store.contract import Cursor, Message
+    from natsd.store.contract import Cursor, Message, Search
 
 
 class Consumer:
@@ -71,9 +73,17 @@ class Consumer:
     )
 
     def __init__(
-        self, stream: Stream, config: ConsumerConfig, created_ns: int, records: list[bytes], name: str
+        self,
+        stream: Stream,
+        config: ConsumerConfig,
+        created_ns: int,
+        records: list[bytes],
+        name: str,
+        search: Search | None = None,
+        lasts: Lasts | None = None,
     ) -> None:
-        """records: what the store kept of it, empty for a new one. name: also where nobody gave it one."""
+        """records: what the store kept of it, empty for a new one. name: also where nobody gave it one. search: made
+        ready for its filters. lasts: what was found for a new one to begin with."""
         self.stream = stream
         self.home = stream.home
         self.config = config
@@ -95,7 +105,7 @@ class Consumer:
         self.pins = Pins(self, queue)
         self.delivery = Delivery(self)
         self._filters = [subject.encode() for subject in config.filters]
-        self._wanted = PatternTree(self._filters)
+        self._wanted: PatternTree | None = None
         self._backoff = config.backoff
         self._removed: list[int] = []
         self._sampled: dict[int, int] = {}
@@ -103,7 +113,7 @@ class Consumer:
         self._wait_timer: Timer | None = None
         self._beat_timer: Timer | None = None
         self.pause = Pause(self)
-        self.cursor: Cursor = self._open(records)
+        self.cursor: Cursor = self._open(records, search, lasts)
         self.disuse = Disuse(self)
 
     def __repr__(self) -> str:
@@ -111,7 +121,7 @@ class Consumer:
 
     # Its life.
 
-    def _open(self, records: list[bytes]) -> Cursor:
+    def _open(self, records: list[bytes], search: Search | None, lasts: Lasts | None) -> Cursor:
         store, state = self.stream.store, self.state
         if records:
             for record in records:
@@ -125,10 +135,12 @@ class Consumer:
             if state.pending:
                 self.redelivery.watch(self.home.clock.now_ns(), list(state.pending))
             return cursor
-        start, seq, skip = first_place(self.stream, self.config)
+        if lasts is None:
+            lasts = at_once(find_lasts(self.stream, self.config))
+        start, seq, skip = first_place(self.stream, self.config, lasts)
         state.start(start)
         self.delivery.skips.set(skip)
-        return store.cursor(self._filters, seq)
+        return store.cursor(self._filters if search is None else search.patterns, seq)
 
     def start(self) -> None:
         """Set what runs by the clock, and look for somebody to deliver to."""
@@ -185,8 +197,9 @@ class Consumer:
             if timer is not None:
                 timer.cancel()
 
-    def update(self, config: ConsumerConfig) -> None:
-        """Be as `config` says from now on, which was checked against what was before."""
+    def update(self, config: ConsumerConfig, search: Search | None = None) -> None:
+        """Be as `config` says from now on, which was checked against what was before. search: made ready for its
+        filters."""
         old, self.config = self.config, config
         self.redelivery.wait_ns = config.ack_wait
         self._backoff = config.backoff
@@ -210,8 +223,8 @@ class Consumer:
             self.events.paused()
         if sorted(config.filters) != sorted(old.filters):
             self._filters = [subject.encode() for subject in config.filters]
-            self._wanted = PatternTree(self._filters)
-            self.cursor.refilter(self._filters)
+            self._wanted = None
+            self.cursor.refilter(self._filters if search is None else search.patterns)
             self.stream.on_interest()
         self.delivery.configure()
 
@@ -241,7 +254,11 @@ class Consumer:
 
     def wants(self, subject: bytes) -> bool:
         """Whether a subject is one of those it is about."""
-        return not self._filters or self._wanted.matches(subject)
+        if not self._filters:
+            return True
+        if self._wanted is None:
+            self._wanted = PatternTree(self._filters)
+        return self._wanted.matches(subject)
 
     def on_visible(self, last_seq: int) -> None:
         """Messages up to `last_seq` may be delivered."""

@@ -20,6 +20,7 @@ from natsd.jetstream.consumer_check import (
     same,
 )
 from natsd.jetstream.consumer_config import ConsumerConfig, stamp_level
+from natsd.jetstream.consumer_start import PATIENCE, SUBJECTS, find_lasts
 from natsd.jetstream.errors import ApiError
 from natsd.jetstream.request_json import decode
 from natsd.subjects.overlap import Overlaps
@@ -27,23 +28,26 @@ from natsd.subjects.overlap import Overlaps
 if TYPE_CHECKING:
     from natsd.base.steps import Steps
     from natsd.jetstream import backup
+    from natsd.jetstream.consumer_start import Lasts
     from natsd.jetstream.home import Home
     from natsd.jetstream.stream import Stream
+    from natsd.store.contract import Search
 
 NAME_DIGITS = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 NAME_SIZE = 8
-PATIENCE = 3
-"""How often filters are compared in steps with those of consumers that change meanwhile; then without steps."""
 
 
 class Filters(NamedTuple):
     """What is found out about the filters of a consumer that is to be, before anything is done.
 
-    rivals: consumers of a work queue that are about a subject of its own.
+    rivals: consumers of a work queue that are about a subject of its own. search: what a cursor needs is made ready by
+    it. lasts: what a new consumer begins with.
     """
 
     fault: ApiError | None
-    rivals: frozenset[Consumer]
+    rivals: frozenset[Consumer] = frozenset()
+    search: Search | None = None
+    lasts: Lasts | None = None
 
 
 class Saved(msgspec.Struct):
@@ -77,7 +81,7 @@ def add_consumer(
         raise ApiError("CONSUMER_NAME_TOO_LONG", max=MAX_NAME)
     if not is_name(name):
         raise ApiError("CONSUMER_BAD_DURABLE_NAME")
-    consumer = Consumer(stream, config, stream.home.clock.wall_ns(), [], name)
+    consumer = Consumer(stream, config, stream.home.clock.wall_ns(), [], name, filters.search, filters.lasts)
     stream.add_consumer(consumer, _saved(consumer) if consumer.persistent else None)
     consumer.start()
     consumer.events.created()
@@ -94,17 +98,17 @@ def _change(stream: Stream, consumer: Consumer, config: ConsumerConfig, filters:
         raise ApiError("CONSUMER_ALREADY_EXISTS")
     if stream.config.retention == "workqueue" and not _is_alone(stream, consumer.name, config, filters):
         raise ApiError("CONSUMER_WQ_CONSUMER_NOT_UNIQUE")
-    change_consumer(consumer, config)
+    change_consumer(consumer, config, filters.search)
     return consumer
 
 
-def change_consumer(consumer: Consumer, config: ConsumerConfig) -> None:
-    """Have a consumer be as `config` says, where that may be."""
+def change_consumer(consumer: Consumer, config: ConsumerConfig, search: Search | None = None) -> None:
+    """Have a consumer be as `config` says, where that may be. search: made ready for its filters."""
     bound = consumer.push is not None and consumer.home.sublist.has_interest(consumer.push.subject)
     check_update(consumer.config, config, bound)
     if not config.durable_name and config.inactive_threshold <= 0:
         config.inactive_threshold = consumer.config.inactive_threshold
-    consumer.update(config)
+    consumer.update(config, search)
     if consumer.persistent:
         stream = consumer.stream
         store = consumer.home.commits(stream.config.storage).store
@@ -150,23 +154,35 @@ def _is_alone(stream: Stream, name: str, config: ConsumerConfig, filters: Filter
 
 
 def look_at_filters(stream: Stream, config: ConsumerConfig) -> Steps[Filters]:
-    """Find out what takes long where there are very many filters."""
+    """Find out what takes long where there are very many filters, or subjects that they may match."""
     fault = yield from find_fault(config)
-    if fault is not None or stream.config.retention != "workqueue" or not config.filters:
-        return Filters(fault, frozenset())
+    if fault is not None:
+        return Filters(fault)
+    search = stream.store.search([subject.encode() for subject in config.filters])
+    while not search.prepare(SUBJECTS):
+        yield
+    is_known = (config.durable_name or config.name) in stream.consumers
+    lasts = None if is_known else (yield from find_lasts(stream, config))
+    rivals: frozenset[Consumer] = frozenset()
+    if stream.config.retention == "workqueue" and config.filters:
+        rivals = yield from _find_rivals(stream, config)
+    return Filters(None, rivals, search, lasts)
+
+
+def _find_rivals(stream: Stream, config: ConsumerConfig) -> Steps[frozenset[Consumer]]:
     for _ in range(PATIENCE):
         known = _known_filters(stream)
-        rivals = yield from _find_rivals(known, config)
+        rivals = yield from _compare(known, config)
         if known == _known_filters(stream):
-            return Filters(None, rivals)
-    return Filters(None, at_once(_find_rivals(_known_filters(stream), config)))
+            return rivals
+    return at_once(_compare(_known_filters(stream), config))
 
 
 def _known_filters(stream: Stream) -> list[tuple[Consumer, list[str]]]:
     return [(consumer, consumer.config.filters) for consumer in _counted(stream)]
 
 
-def _find_rivals(known: list[tuple[Consumer, list[str]]], config: ConsumerConfig) -> Steps[frozenset[Consumer]]:
+def _compare(known: list[tuple[Consumer, list[str]]], config: ConsumerConfig) -> Steps[frozenset[Consumer]]:
     mine = Overlaps()
     yield from mine.add([subject.encode() for subject in config.filters])
     rivals: set[Consumer] = set()

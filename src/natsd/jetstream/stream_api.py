@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from natsd.base.steps import in_order
 from natsd.jetstream.errors import ApiError
 from natsd.jetstream.request import Route
 from natsd.jetstream.stream import create_stream
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 NAMES_PAGE = 1024
 LIST_PAGE = 256
 SUBJECTS_PAGE = 100_000
+SUBJECTS = 2048
+"""How many are looked at between two yields."""
 PAGE = {"total": 0, "offset": 0, "limit": 0}
 
 
@@ -123,21 +126,41 @@ def delete(request: ApiRequest) -> dict[str, Any] | None:
     return _when_durable(request, stream, {"success": True})
 
 
-def info(request: ApiRequest) -> dict[str, Any]:
+def info(request: ApiRequest) -> dict[str, Any] | Steps[Reply]:
     """A stream's configuration and state; its subjects where they are asked for."""
     body = request.decode_optional(InfoRequest)
     stream = request.stream
+    return _with_subjects(request, stream, body) if body.subjects_filter else _page(stream, body)
+
+
+def _page(stream: Stream, body: InfoRequest) -> dict[str, Any]:
     leader = stream.home.jetstream.server_name
-    page = {**PAGE, **stream.info(deleted=body.deleted_details), "cluster": {"leader": leader}}
-    if body.subjects_filter:
-        found = dict(stream.store.subjects([body.subjects_filter.encode()]))
-        if found:
-            offset = min(max(body.offset, 0), len(found))
-            names = sorted(found)[offset : offset + SUBJECTS_PAGE]
-            state = page["state"]
-            if names:
-                state["subjects"] = {name.decode("utf-8", "replace"): found[name] for name in names}
-            page |= {"total": len(found), "offset": max(body.offset, 0), "limit": SUBJECTS_PAGE}
+    return {**PAGE, **stream.info(deleted=body.deleted_details), "cluster": {"leader": leader}}
+
+
+def _with_subjects(request: ApiRequest, stream: Stream, body: InfoRequest) -> Steps[Reply]:
+    found: dict[bytes, int] = {}
+    search = stream.store.search([body.subjects_filter.encode()])
+    while not search.done:
+        found.update(search.subjects(SUBJECTS))
+        yield
+    offset, all_names = min(max(body.offset, 0), len(found)), list(found)
+    parts = []
+    for at in range(0, len(all_names), SUBJECTS):
+        parts.append(sorted(all_names[at : at + SUBJECTS]))
+        yield
+    shown: dict[str, int] = {}
+    names = (yield from in_order(parts, offset + SUBJECTS_PAGE))[offset:]
+    for at in range(0, len(names), SUBJECTS):
+        shown.update((name.decode("utf-8", "replace"), found[name]) for name in names[at : at + SUBJECTS])
+        yield
+    if stream.closed:
+        raise ApiError("STREAM_NOT_FOUND")
+    page = _page(stream, body)
+    if shown:
+        page["state"]["subjects"] = shown
+    if found:
+        page |= {"total": len(found), "offset": max(body.offset, 0), "limit": SUBJECTS_PAGE}
     return page
 
 

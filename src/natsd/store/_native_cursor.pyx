@@ -19,7 +19,7 @@ from natsd.store._native_subjects cimport Patterns
 cdef class Cursor:
     """A consumer's place in a stream; see the contract."""
 
-    def __init__(self, Ledger index not None, list filters not None, uint64_t seq):
+    def __init__(self, Ledger index not None, filters not None, uint64_t seq):
         if self.index is not None:
             raise ValueError("a cursor begins once")
         self.index = index
@@ -178,9 +178,9 @@ cdef class Cursor:
             self.spot.before = self.wanted.appended - self.index.count_from(self.wanted, self.spot.next)
             self.wanted.lower(self.spot.next)
 
-    def refilter(self, list filters not None):
+    def refilter(self, filters not None):
         cdef Filter wanted
-        cdef Patterns patterns = Patterns(filters)
+        cdef Patterns patterns = filters if isinstance(filters, Patterns) else Patterns(filters)
         self.close()
         wanted = self.index.filter_of(patterns)
         wanted.join(&self.spot)

@@ -30,6 +30,8 @@ cdef class Filter:
     cdef uint32_t nbits
     cdef uint32_t nsubjects
     cdef uint32_t only  # the row, where it is one
+    cdef uint32_t swept, until  # rows below were looked at, of those there were when it began
+    cdef uint32_t searches  # that bring it on
 
     cdef int join(self, Spot* spot) except -1
     cdef void leave(self, Spot* spot) noexcept

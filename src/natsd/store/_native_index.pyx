@@ -21,6 +21,7 @@ from natsd.store._native_pages cimport (
 from natsd.store._native_subjects cimport Patterns, Row, Subjects, natsd_hash, subjects_find
 
 from natsd.store._native_cursor import Cursor
+from natsd.store._native_search import Search
 from natsd.store.contract import REFUSED_BYTES, REFUSED_MSGS, REFUSED_PER_SUBJECT, State
 
 cdef extern from "Python.h":
@@ -50,7 +51,7 @@ cdef class Chooser:
     def __init__(self, Ledger ledger not None, Patterns patterns not None):
         self.ledger = ledger
         self.patterns = patterns
-        self.known = ledger.filters.get(patterns.key)
+        self.known = ledger.known_filter(patterns)
         if not patterns.everything and self.known is None:
             self.n = ledger.subject_rows.nrows
             self.answers = <uint8_t*> calloc(self.n + 1, 1)
@@ -568,7 +569,10 @@ cdef class Index(Ledger):
                 found.append((seq, self.time_of(seq), <bytes> self.subject_rows.rows[entry.subject].name))
         return found, 0 if (at < upto if back else at > upto) else at
 
-    def cursor(self, list filters not None, uint64_t seq):
+    def search(self, list filters not None):
+        return Search(self, filters)
+
+    def cursor(self, filters not None, uint64_t seq):
         return Cursor(self, filters, seq)
 
 

@@ -58,6 +58,10 @@ cdef class Ledger:
     cdef int tidy(self) except -1
     cdef list rows_of(self, Patterns patterns)
     cdef uint64_t count_from(self, Filter wanted, uint64_t first) noexcept
+    cdef Filter known_filter(self, Patterns patterns)
+    cdef Filter begin_filter(self, Patterns patterns)
+    cdef int sweep(self, Filter wanted, uint32_t most) except -1
     cdef Filter filter_of(self, Patterns patterns)
+    cdef int join_filter(self, uint32_t number, Filter wanted) except -1
     cdef int forget_filter(self, Filter wanted) except -1
     cdef int join_filters(self, uint32_t number, bytes subject) except -1

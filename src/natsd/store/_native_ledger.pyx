@@ -401,7 +401,7 @@ cdef class Ledger:
     cdef list rows_of(self, Patterns patterns):
         """The rows of the subjects that match."""
         cdef list found = []
-        cdef Filter known = self.filters.get(patterns.key)
+        cdef Filter known = self.known_filter(patterns)
         cdef uint32_t number
         cdef bytes name
         if not patterns.everything and not patterns.wildcards:
@@ -449,32 +449,69 @@ cdef class Ledger:
             entry = walk_on(&self.pages, &place)
         return wanted.live - n if before else n
 
+    cdef Filter known_filter(self, Patterns patterns):
+        """The filter that knows all its rows; None where there is none."""
+        cdef Filter wanted = self.filters.get(patterns.key)
+        return wanted if wanted is not None and wanted.swept >= wanted.until else None
+
     cdef Filter filter_of(self, Patterns patterns):
-        cdef Filter wanted = self.filters.get(patterns.key), idle
+        cdef Filter wanted = self.filters.get(patterns.key)
+        if wanted is None:
+            wanted = self.begin_filter(patterns)
+        if wanted.swept < wanted.until:
+            self.sweep(wanted, wanted.until)
+        return wanted
+
+    cdef Filter begin_filter(self, Patterns patterns):
+        """A filter that finds the rows to come; those there are it finds by `sweep`."""
+        cdef Filter wanted, idle
         cdef uint32_t number
         cdef bytes pattern
-        if wanted is not None:
-            return wanted
         if self.idle:
             self.idle = False
             for idle in list(self.filters.values()):
-                if idle.nspots == 0:
+                if idle.nspots == 0 and idle.searches == 0:
                     self.forget_filter(idle)
         wanted = Filter(patterns, self.last + 1)
         if patterns.everything:
             wanted.live = self.msgs
             self.everything = wanted
         else:
-            for number in self.rows_of(patterns):
-                row_join(&self.subject_rows.rows[number], <void*> wanted)
-                wanted.admit(number)
-                wanted.live += self.subject_rows.rows[number].count
+            if patterns.wildcards:
+                wanted.until = self.subject_rows.nrows
+            else:
+                for pattern in patterns.words:
+                    number = self.find_row(pattern)
+                    if number != NOBODY:
+                        self.join_filter(number, wanted)
             for pattern in patterns.words:
                 self.words.setdefault(pattern, []).append(wanted)
             for start, pattern in doors(patterns):
                 self.starts.setdefault(start, []).append((pattern, wanted))
         self.filters[patterns.key] = wanted
         return wanted
+
+    cdef int sweep(self, Filter wanted, uint32_t most) except -1:
+        """Have a filter look at so many more of the rows there were when it began."""
+        cdef uint32_t number, end = wanted.until
+        cdef Row* row
+        if most < end - wanted.swept:
+            end = wanted.swept + most
+        for number in range(wanted.swept, min(end, self.subject_rows.nrows)):
+            row = &self.subject_rows.rows[number]
+            if row.name != NULL and not has_row(wanted, number) and wanted.patterns.matches(<bytes> row.name):
+                self.join_filter(number, wanted)
+        wanted.swept = end
+        if end == wanted.until:
+            wanted.recent_from = self.last + 1  # before, it may have missed some
+        return 0
+
+    cdef int join_filter(self, uint32_t number, Filter wanted) except -1:
+        """A row that there is matches a filter."""
+        row_join(&self.subject_rows.rows[number], <void*> wanted)
+        wanted.admit(number)
+        wanted.live += self.subject_rows.rows[number].count
+        return 0
 
     cdef int forget_filter(self, Filter wanted) except -1:
         cdef uint32_t page, place, number

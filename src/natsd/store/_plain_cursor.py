@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from natsd.store._plain_filter import Filter, filter_key
 
 if TYPE_CHECKING:
     from natsd.store._plain_index import Index
-    from natsd.store.contract import Message
+    from natsd.store.contract import Message, Patterns
 
 
 class Cursor:
@@ -16,7 +16,7 @@ class Cursor:
 
     __slots__ = ("_before", "_filter", "_index", "_next")
 
-    def __init__(self, index: Index, filters: list[bytes], seq: int) -> None:
+    def __init__(self, index: Index, filters: list[bytes] | Patterns, seq: int) -> None:
         self._index = index
         self._next = max(seq, 1)
         self._filter: Filter | None = None
@@ -69,9 +69,10 @@ class Cursor:
             self._filter.farthest = max(self._filter.farthest, self._next)
             self._before = self._filter.appended - self._index._count(self._filter, self._next)
 
-    def refilter(self, filters: list[bytes]) -> None:
+    def refilter(self, filters: list[bytes] | Patterns) -> None:
         self.close()
-        self._filter = self._index._filter(filter_key(filters))
+        key = filter_key(filters) if isinstance(filters, list) else cast("Filter", filters).key
+        self._filter = self._index._filter(key)
         self._filter.cursors.add(self)
         self.seek(self._next)
 

@@ -26,6 +26,10 @@ class Filter:
         self.appended = 0
         self.farthest = 0  # a cursor may have been put here, beyond what there is
 
+    @property
+    def everything(self) -> bool:
+        return not self.key
+
     def matches(self, subject: bytes) -> bool:
         if not self.key or subject in self.words:
             return True

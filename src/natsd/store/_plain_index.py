@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING, Any
 
 from natsd.store._plain_cursor import Cursor
 from natsd.store._plain_filter import Filter, filter_key
+from natsd.store._plain_search import Search
 from natsd.store.contract import REFUSED_BYTES, REFUSED_MSGS, REFUSED_PER_SUBJECT, Limits, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from natsd.store.contract import Message, Published
+    from natsd.store.contract import Message, Patterns, Published
 
 TOLD_AT_ONCE = 65536  # removed sequences in one call of on_removed
 
@@ -412,15 +413,14 @@ class Index:
         return 0 if found is None else found.last
 
     def last_of_each(self, filters: list[bytes], upto: int = 0) -> list[int]:
-        found = []
-        for subject in self._matching(Filter(filter_key(filters))):
-            seq = subject.last
-            while upto and seq > upto:
-                seq = self._entries[seq].previous
-            if seq:
-                found.append(seq)
-        found.sort()
-        return found
+        subjects = self._matching(Filter(filter_key(filters)))
+        return sorted(seq for subject in subjects if (seq := self._last_of(subject, upto)))
+
+    def _last_of(self, subject: Subject, upto: int) -> int:
+        seq = subject.last
+        while upto and seq > upto:
+            seq = self._entries[seq].previous
+        return seq
 
     def seq_at(self, time_ns: int) -> int:
         at = bisect_left(self._times, time_ns)
@@ -483,7 +483,10 @@ class Index:
 
     # Cursors
 
-    def cursor(self, filters: list[bytes], seq: int) -> Cursor:
+    def search(self, filters: list[bytes]) -> Search:
+        return Search(self, filters)
+
+    def cursor(self, filters: list[bytes] | Patterns, seq: int) -> Cursor:
         return Cursor(self, filters, seq)
 
     def _filter(self, key: tuple[bytes, ...]) -> Filter:

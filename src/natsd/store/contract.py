@@ -85,11 +85,45 @@ class Cursor(Protocol):
         """Go on from `seq`."""
         ...
 
-    def refilter(self, filters: list[bytes]) -> None:
+    def refilter(self, filters: list[bytes] | Patterns) -> None:
         """Match other subjects from here on."""
         ...
 
     def close(self) -> None: ...
+
+
+class Patterns(Protocol):
+    """Filters as an index has them, made once."""
+
+    @property
+    def everything(self) -> bool: ...
+
+
+class Search(Protocol):
+    """A look through the subjects that match, where there may be millions of them or of filters.
+
+    Each call looks at `steps` more of the subjects and returns what it found. One that comes meanwhile may be missed.
+    done: whether all were looked at. patterns: what `cursor` and `refilter` take in place of filters.
+    """
+
+    @property
+    def done(self) -> bool: ...
+
+    @property
+    def patterns(self) -> Patterns: ...
+
+    def subjects(self, steps: int) -> list[tuple[bytes, int]]:
+        """Subjects, and how many messages each has."""
+        ...
+
+    def lasts(self, steps: int, upto: int = 0) -> list[int]:
+        """The last sequence of each subject, up to one; ascending."""
+        ...
+
+    def prepare(self, steps: int) -> bool:
+        """Have what a cursor with these filters needs made ready, apart from the look; returns whether it is. What was
+        made is kept as long as the search."""
+        ...
 
 
 class StreamStore(Protocol):
@@ -186,7 +220,11 @@ class StreamStore(Protocol):
         these, and where to go on: 0 when there is no more."""
         ...
 
-    def cursor(self, filters: list[bytes], seq: int) -> Cursor: ...
+    def search(self, filters: list[bytes]) -> Search:
+        """Begin a look through the subjects that match."""
+        ...
+
+    def cursor(self, filters: list[bytes] | Patterns, seq: int) -> Cursor: ...
 
     def remove(self, seqs: list[int], *, erase: bool = False) -> int:
         """Remove messages; erase: overwrite their bytes too. Returns how many there were."""
