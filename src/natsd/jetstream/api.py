@@ -16,12 +16,13 @@ from natsd.base.surprise import tell
 from natsd.jetstream.errors import ApiError
 from natsd.jetstream.headers import asks_for_more
 from natsd.jetstream.request import TYPE_PREFIX, ApiRequest, Route
+from natsd.jetstream.turns import Reading
 from natsd.kernel import Subscription
 from natsd.store.contract import StoreError
 from natsd.subjects.valid import tokens
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from natsd.base.steps import Steps
     from natsd.jetstream.home import Home
@@ -51,34 +52,6 @@ def _find_routes() -> dict[tuple[str, ...], list[Route]]:
             words = tuple(word for word in route.pattern.split(".") if word not in ("*", ">"))
             table.setdefault(words, []).append(route)
     return table
-
-
-class Reading:
-    """The requests of one read, of which one may be amid its steps."""
-
-    __slots__ = ("_api", "_is_over", "_steps")
-
-    def __init__(self, api: Api, is_over: Callable[[], bool]) -> None:
-        self._api = api
-        self._is_over = is_over
-        self._steps: Iterator[None] | None = None
-
-    def answer(self, batch: list[Message], at: int) -> int:
-        """Answer those from one on, as long as the turn lasts; returns where to go on."""
-        api, is_over = self._api, self._is_over
-        if not api.is_open:
-            return len(batch)
-        for number in range(at, len(batch)):
-            steps = self._steps or api.answer_one(*batch[number])
-            if steps is not None:
-                for _ in steps:
-                    if is_over():
-                        self._steps = steps
-                        return number
-                self._steps = None
-            if is_over():
-                return number + 1
-        return len(batch)
 
 
 class Api:

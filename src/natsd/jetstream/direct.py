@@ -14,9 +14,12 @@ from natsd.jetstream.errors import ApiError
 from natsd.jetstream.headers import asks_for_more
 from natsd.jetstream.message_api import GetRequest, date_in, find, find_last
 from natsd.jetstream.request_json import decode
+from natsd.jetstream.turns import Reading
 from natsd.kernel import Subscription
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from natsd.jetstream.stream import Stream
     from natsd.store.contract import Message
 
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
 GROUP = b"_sys_"
 MOST_RESULTS = 1024
 MOST_BYTES = 64 << 20
+SUBJECTS = 2048
+"""How many are looked at between two yields."""
 EMPTY = headers.status(408, b"Empty Request")
 MALFORMED = headers.status(408, b"Malformed Request")
 BAD = headers.status(408, b"Bad Request")
@@ -74,20 +79,31 @@ class Direct:
     def take(self, batch: list[Delivered]) -> None:
         """Answer the requests of one read."""
         stream = self._stream()
-        if not stream or stream.closed:  # the sublist may know the subscription for longer
-            return
-        level = stream.home.jetstream.api_level
-        for subject, reply, header, payload in batch:
-            if not reply:
-                continue
-            if header is not None and asks_for_more(header, level):
-                _say(stream, reply, NEEDS_MORE)
-                continue
-            key = self._key_of(subject)
-            if key:
-                _get_last(stream, reply, key, payload)
-            else:
-                _get(stream, reply, payload)
+        if stream:
+            turns = stream.home.jetstream.turns
+            turns.take(stream.home.sublist.road, Reading(self, turns.is_over).answer, batch)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a stream: the sublist may know the subscriptions for longer."""
+        stream = self._stream()
+        return bool(stream) and not stream.closed
+
+    def answer_one(
+        self, subject: bytes, reply: bytes | None, header: bytes | None, payload: bytes
+    ) -> Iterator[None] | None:
+        """Answer a request; what takes long is done by whoever goes through the steps that are returned."""
+        stream = self._stream()
+        if not reply:
+            return None
+        if header is not None and asks_for_more(header, stream.home.jetstream.api_level):
+            _say(stream, reply, NEEDS_MORE)
+            return None
+        key = self._key_of(subject)
+        if not key:
+            return _get(stream, reply, payload)
+        _get_last(stream, reply, key, payload)
+        return None
 
     def _key_of(self, subject: bytes) -> bytes:
         for prefix in self._prefixes:
@@ -96,18 +112,18 @@ class Direct:
         return b""
 
 
-def _get(stream: Stream, reply: bytes, payload: bytes) -> None:
-    """Answer by one message or a batch of them."""
+def _get(stream: Stream, reply: bytes, payload: bytes) -> Iterator[None] | None:
+    """Answer by one message or a batch of them, which may take steps."""
     if not payload:
         _say(stream, reply, EMPTY)
-        return
+        return None
     try:
         body = decode(payload, GetRequest, strict=False)
         start_ns = date_in(body.start_time) if body.start_time is not None else None
         end_ns = date_in(body.up_to_time) if body.up_to_time is not None else None
     except ApiError:
         _say(stream, reply, MALFORMED)
-        return
+        return None
     by_time = start_ns is not None
     if not (body.seq or body.last_by_subj or body.next_by_subj or body.multi_last or by_time):
         _say(stream, reply, EMPTY)
@@ -119,13 +135,14 @@ def _get(stream: Stream, reply: bytes, payload: bytes) -> None:
     ):
         _say(stream, reply, BAD)
     elif body.multi_last:
-        _get_last_of_each(stream, reply, body, end_ns)
+        return _get_last_of_each(stream, reply, body, end_ns)
     else:
         seq = body.seq if start_ns is None else stream.store.seq_at(start_ns)
         if body.batch:
             _get_batch(stream, reply, body, seq)
         else:
             _give(stream, reply, find(stream, seq, body.last_by_subj, body.next_by_subj), body.no_hdr)
+    return None
 
 
 def _say(stream: Stream, reply: bytes, status: bytes) -> None:
@@ -203,7 +220,7 @@ def _size(message: Message) -> int:
     return len(message[1]) + len(message[2] or b"") + len(message[3])
 
 
-def _get_last_of_each(stream: Stream, reply: bytes, body: GetRequest, end_ns: int | None) -> None:
+def _get_last_of_each(stream: Stream, reply: bytes, body: GetRequest, end_ns: int | None) -> Iterator[None]:
     store, publish = stream.store, stream.home.publish
     upto = body.up_to_seq
     if end_ns is not None:
@@ -213,15 +230,22 @@ def _get_last_of_each(stream: Stream, reply: bytes, body: GetRequest, end_ns: in
             return
         upto -= 1
     upto = min(upto or stream.visible_seq, stream.visible_seq)
-    filters = [subject.encode() for subject in body.multi_last]
-    found = store.last_of_each(filters, upto)
-    seqs = [seq for seq in found if seq >= body.seq]
-    if len(seqs) > MOST_RESULTS:
-        _say(stream, reply, TOO_MANY)
-        return
-    if not found:
+    search = store.search([subject.encode() for subject in body.multi_last])
+    seqs: list[int] = []
+    anything = False
+    while not search.done:
+        found = search.lasts(SUBJECTS, upto)
+        anything = anything or bool(found)
+        seqs += [seq for seq in found if seq >= body.seq]
+        if len(seqs) > MOST_RESULTS:
+            _say(stream, reply, TOO_MANY)
+            return
+        if not search.done:
+            yield
+    if not anything:
         _say(stream, reply, NO_RESULTS)
         return
+    seqs.sort()
     last = sent_bytes = 0
     most = min(body.batch if body.batch > 0 else len(seqs), len(seqs))
     most_bytes = body.max_bytes or MOST_BYTES

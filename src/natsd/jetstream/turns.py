@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from natsd.base.clock import MS_NS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from typing import Protocol
 
     from natsd.base.clock import Clock, Timers
@@ -27,12 +27,50 @@ if TYPE_CHECKING:
 
         def release(self) -> None: ...
 
+    class Desk(Protocol):
+        """Who answers requests. answer_one: what takes long is done by going through the steps that are returned."""
+
+        @property
+        def is_open(self) -> bool: ...
+
+        def answer_one(
+            self, subject: bytes, reply: bytes | None, header: bytes | None, payload: bytes
+        ) -> Iterator[None] | None: ...
+
 
 TURN_NS = 4 * MS_NS
 MOST = 1024
 """Messages of one turn, however fast they are."""
 UNTIMED = 4
 """Messages between two looks at the clock."""
+
+
+class Reading:
+    """The requests of one read, of which one may be amid its steps."""
+
+    __slots__ = ("_desk", "_is_over", "_steps")
+
+    def __init__(self, desk: Desk, is_over: Callable[[], bool]) -> None:
+        self._desk = desk
+        self._is_over = is_over
+        self._steps: Iterator[None] | None = None
+
+    def answer(self, batch: list[Message], at: int) -> int:
+        """Answer those from one on, as long as the turn lasts; returns where to go on."""
+        desk, is_over = self._desk, self._is_over
+        for number in range(at, len(batch)):
+            if not desk.is_open:
+                break
+            steps = self._steps or desk.answer_one(*batch[number])
+            if steps is not None:
+                for _ in steps:
+                    if is_over():
+                        self._steps = steps
+                        return number
+                self._steps = None
+            if is_over():
+                return number + 1
+        return len(batch)
 
 
 class Line:
