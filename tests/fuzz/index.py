@@ -9,7 +9,7 @@ import argparse
 import random
 import time
 
-from natsd.store.contract import Limits
+from natsd.store.contract import Limits, Search
 
 from ..store.forms import Pair
 
@@ -23,6 +23,7 @@ class Player:
     def __init__(self, rng: random.Random) -> None:
         self.rng = rng
         self.pair = Pair(rng.choice([1, 1, 7, 4090, 1 << 63]))
+        self.searches: list[tuple[Search, Search]] = []
         self.now = 100
 
     def step(self) -> None:
@@ -92,6 +93,25 @@ class Player:
             for _ in range(self.rng.choice([1, 1, 20])):
                 self.pair.open(self.filters(), self.seq())
 
+    def prepare(self) -> None:
+        """Begin a search, bring one on, let one go, or have a cursor begin with what one has made ready or not."""
+        rng, way = self.rng, self.rng.random()
+        if not self.searches or way < 0.3:
+            filters = self.filters()
+            one, two = (index.search(filters) for index in self.pair.both)
+            self.searches.append((one, two))
+            return
+        at = rng.randrange(len(self.searches))
+        if way < 0.7:
+            for search in self.searches[at]:
+                search.prepare(rng.choice([1, 2, 5]))
+        elif way < 0.8 or len(self.pair.cursors[0]) >= 40:
+            del self.searches[at]
+        else:
+            seq = self.seq()
+            for index, cursors, search in zip(self.pair.both, self.pair.cursors, self.searches[at], strict=True):
+                cursors.append(index.cursor(search.patterns, seq))
+
     def move(self) -> None:
         rng = self.rng
         for number in rng.sample(range(len(self.pair.cursors[0])), k=len(self.pair.cursors[0]) // 2):
@@ -127,10 +147,19 @@ class Player:
         pair.call("crowded", rng.choice([1, 2, 9]), rng.choice([0, 1]), 1 << 20)
         one, two = (sorted(index.subjects(filters)) for index in pair.both)
         assert two == one
+        for index in pair.both:
+            search, lasts, subjects = index.search(filters), index.search(filters), []
+            while not search.done:
+                subjects += search.subjects(rng.choice([1, 2, 5]))
+            assert sorted(subjects) == one
+            found = []
+            while not lasts.done:
+                found += lasts.lasts(rng.choice([1, 2, 5]), upto)
+            assert sorted(found) == index.last_of_each(filters, upto)
 
 
 STEPS = ["append"] * 4 + ["append_ttl", "append_at", "skip", "limit", "purge", "expire", "open", "close"]
-STEPS += ["remove", "remove", "move", "move", "move"]
+STEPS += ["remove", "remove", "move", "move", "move", "prepare", "prepare", "prepare"]
 
 
 def run(seed: int, steps: int) -> None:

@@ -219,6 +219,59 @@ def test_subjects_are_counted(stream: StreamStore) -> None:
     assert stream.count([b"b.1"], first=5) == 0
 
 
+@pytest.mark.parametrize("filters", [[], [b"a.*"], [b"a.1", b"b.1", b"none"], [b"*.1", b"c.>"]])
+def test_a_search_finds_in_pieces_what_there_is(stream: StreamStore, filters: list[bytes]) -> None:
+    stream.append(batch("a.1", "b.1", "a.2", "b.1", "a.1"), 1)
+    search, subjects = stream.search(filters), {}
+    while not search.done:
+        found = search.subjects(1)
+        assert len(found) <= 1
+        subjects.update(found)
+    assert subjects == dict(stream.subjects(filters))
+    search, lasts = stream.search(filters), []
+    while not search.done:
+        lasts += search.lasts(1, 4)
+    assert sorted(lasts) == stream.last_of_each(filters, 4)
+    assert stream.search([b"none"]).lasts(9) == []
+
+
+def test_a_cursor_that_was_made_ready_knows_what_came_and_went_meanwhile(stream: StreamStore) -> None:
+    stream.append(batch(*(f"a.{number}" for number in range(8))), 1)
+    filters = [b"*.*", b"none"]
+    search = stream.search(filters)
+    ready = search.prepare(2)
+    assert stream.count(filters) == 8
+    stream.append(batch("a.1", "a.7", "b.1", "c"), 2)
+    stream.remove([1, 8])
+    for _ in range(4):
+        ready = search.prepare(2)
+    assert ready
+    made, plain = stream.cursor(search.patterns, 1), stream.cursor(filters, 1)
+    assert made.pending == plain.pending == 9
+    stream.append(batch("d.1"), 3)
+    stream.remove([2])
+    assert made.pending == plain.pending == 9
+    assert seqs(made.take(20)) == seqs(plain.take(20)) == [3, 4, 5, 6, 7, 9, 10, 11, 13]
+    assert made.pending == 0
+
+
+def test_who_does_not_wait_for_a_search_has_the_same(stream: StreamStore) -> None:
+    stream.append(batch(*(f"a.{number}" for number in range(8))), 1)
+    search = stream.search([b"*.*"])
+    search.prepare(3)
+    cursor = stream.cursor([b"*.*"], 3)
+    assert cursor.pending == 6
+    assert search.prepare(1)
+    cursor.close()
+    assert search.prepare(100)
+    assert stream.cursor(search.patterns, 1).pending == 8
+    stream.purge()
+    other = stream.search([b"a.>"])
+    other.prepare(1)
+    del other
+    assert stream.cursor([b"b"], 1).pending == 0
+
+
 def test_a_sequence_is_found_by_time(stream: StreamStore) -> None:
     assert stream.seq_at(0) == 1
     stream.append(batch("a", "a"), 10)
