@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from natsd.jetstream.home import Home
     from natsd.jetstream.stream_config import Source, StreamConfig
 
-TRANSFORMS = 16
-"""How many are looked at between two yields."""
+AT_ONCE = 16
+"""Sources or transforms that are looked at between two yields."""
 MOST_PATHS = 1000
 """A stream is come to by each path there is, as Go servers do, until so many wait; then by one."""
 BAD_NAME_CHARS = frozenset(" \t\r\n\f.*>\\/")
@@ -37,9 +37,10 @@ def check_inflows(config: StreamConfig, home: Home, pedantic: bool) -> Steps[Non
     if config.sources and config.allow_msg_schedules:
         raise ApiError("SOURCE_WITH_MSG_SCHEDULES")
     seen: set[str] = set()
-    for source in config.sources:
+    for at, source in enumerate(config.sources):
         yield from _check_source(source)
-        yield
+        if at % AT_ONCE == AT_ONCE - 1:
+            yield
         name = inflow_name(source)
         if name in seen:
             raise ApiError("SOURCE_DUPLICATE_DETECTED")
@@ -129,7 +130,7 @@ def _check_source(source: Source) -> Steps[None]:
 
 def _check_transforms(source: Source, kind: str) -> Steps[None]:
     for at, one in enumerate(source.subject_transforms):
-        if at % TRANSFORMS == TRANSFORMS - 1:
+        if at % AT_ONCE == AT_ONCE - 1:
             yield
         if one.src and not is_valid(one.src.encode()):
             raise ApiError(f"{kind}_INVALID_SUBJECT_FILTER", err=f"invalid subject {one.src}")
