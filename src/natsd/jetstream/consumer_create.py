@@ -159,6 +159,7 @@ def look_at_filters(stream: Stream, config: ConsumerConfig) -> Steps[Filters]:
     if fault is not None:
         return Filters(fault)
     search = stream.store.search([subject.encode() for subject in config.filters])
+    yield
     while not search.prepare(SUBJECTS):
         yield
     is_known = (config.durable_name or config.name) in stream.consumers

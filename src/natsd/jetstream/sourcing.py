@@ -21,9 +21,8 @@ from natsd.base.clock import SECOND_NS
 from natsd.jetstream import headers
 from natsd.jetstream.dates import parse_moment
 from natsd.jetstream.errors import ApiError
+from natsd.jetstream.source_subjects import SourceSubjects
 from natsd.store.reading import batches
-from natsd.subjects.transform import Transform, covers
-from natsd.subjects.valid import tokens
 
 if TYPE_CHECKING:
     from natsd.base.clock import Timer
@@ -45,8 +44,8 @@ class Inflow:
 
     __slots__ = (
         "_cursor",
+        "_subjects",
         "_timer",
-        "_transforms",
         "error",
         "filters",
         "heard_ns",
@@ -69,14 +68,8 @@ class Inflow:
         self.last_seq = 0
         self._cursor: Cursor | None = None
         self._timer: Timer | None = None
-        self._transforms: list[Transform] = []
-        self.filters: list[bytes] = []
-        for change in source.subject_transforms:
-            self.filters.append((change.src or ">").encode())
-            if change.dest:
-                self._transforms.append(Transform(change.src.encode(), change.dest.encode()))
-        if source.filter_subject:
-            self.filters.append(source.filter_subject.encode())
+        self._subjects = SourceSubjects(source)
+        self.filters = self._subjects.filters
 
     def start(self) -> None:
         """Find the origin and take what it has; wait where there is none yet."""
@@ -128,8 +121,7 @@ class Inflow:
 
     def wants(self, subject: bytes) -> bool:
         """Whether a subject of the origin is one of those it takes."""
-        parts = tokens(subject)
-        return not self.filters or any(covers(tokens(wanted), parts) for wanted in self.filters)
+        return self._subjects.wants(subject)
 
     @property
     def lag(self) -> int:
@@ -191,11 +183,7 @@ class Inflow:
         return len(batch)
 
     def _change(self, subject: bytes) -> bytes:
-        for transform in self._transforms:
-            changed = transform.match(subject, self.stream.home.chance)
-            if changed is not None:
-                return changed
-        return subject
+        return self._subjects.change(subject, self.stream.home.chance)
 
     def _store_mirrored(self, message: Message) -> None:
         seq, subject, header, payload, time_ns = message
