@@ -175,6 +175,7 @@ class Consumer:
         self.events.deleted()
         if self.pull is not None:
             self.pull.end(409, b"Consumer Deleted")
+        self.home.jetstream.leftovers.note()
         self._stop()
 
     def remove(self, on_end: Callable[[], None] = lambda: None) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from natsd.base.memory import give_back
 from natsd.base.surprise import tell
 from natsd.base.version import API_LEVEL
 from natsd.jetstream.commits import Commits
 from natsd.jetstream.consumer_create import restore_consumers
 from natsd.jetstream.errors import ApiError
 from natsd.jetstream.home import Home
+from natsd.jetstream.leftovers import Leftovers
 from natsd.jetstream.limits import AccountLimits, ServerLimits
 from natsd.jetstream.sql_api import SqlQueue
 from natsd.jetstream.stream import Stream
@@ -59,6 +61,7 @@ class JetStream:
         self.limits = limits or ServerLimits()
         self.queries = SqlQueue(workers)
         self.turns = Turns(clock, timers)
+        self.leftovers = Leftovers(timers, give_back)
         self.api_level = API_LEVEL
         self.dynamic_metadata = dynamic_metadata(API_LEVEL)
         self.api_total = 0

@@ -217,6 +217,7 @@ class Stream:
         self.store.on_removed = self.store.on_purged = None
         home.commits(self.config.storage).store.disown(self.key)
         home.advisories.tell_of_stream(self.name, "delete")
+        home.jetstream.leftovers.note()
         slices.let_go(self)
 
     def update(self, config: StreamConfig, on_end: Callable[[], None]) -> None:
