@@ -105,7 +105,7 @@ class Consumer:
         self.pins = Pins(self, queue)
         self.delivery = Delivery(self)
         self._filters = [subject.encode() for subject in config.filters]
-        self._wanted: PatternTree | None = None
+        self._wanted = PatternTree(self._filters)
         self._backoff = config.backoff
         self._removed: list[int] = []
         self._sampled: dict[int, int] = {}
@@ -199,8 +199,7 @@ class Consumer:
                 timer.cancel()
 
     def update(self, config: ConsumerConfig, search: Search | None = None) -> None:
-        """Be as `config` says from now on, which was checked against what was before. search: made ready for its
-        filters."""
+        """Be as `config` says from now on, which was checked. search: made ready for its filters."""
         old, self.config = self.config, config
         self.redelivery.wait_ns = config.ack_wait
         self._backoff = config.backoff
@@ -224,7 +223,7 @@ class Consumer:
             self.events.paused()
         if sorted(config.filters) != sorted(old.filters):
             self._filters = [subject.encode() for subject in config.filters]
-            self._wanted = None
+            self._wanted = PatternTree(self._filters)
             self.cursor.refilter(self._filters if search is None else search.patterns)
             self.stream.on_interest()
         self.delivery.configure()
@@ -255,11 +254,7 @@ class Consumer:
 
     def wants(self, subject: bytes) -> bool:
         """Whether a subject is one of those it is about."""
-        if not self._filters:
-            return True
-        if self._wanted is None:
-            self._wanted = PatternTree(self._filters)
-        return self._wanted.matches(subject)
+        return not self._filters or self._wanted.matches(subject)
 
     def on_visible(self, last_seq: int) -> None:
         """Messages up to `last_seq` may be delivered."""

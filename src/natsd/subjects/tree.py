@@ -14,12 +14,19 @@ END = b""
 
 
 class PatternTree:
-    """A set of patterns. `matches`: whether a message on a subject reaches one of them, as `match.matches` says."""
+    """A set of patterns. `matches`: whether a message on a subject reaches one of them, as `match.matches` says.
 
-    __slots__ = ("_root",)
+    The tree grows when it is asked for the first time.
+    """
+
+    __slots__ = ("_patterns", "_root")
 
     def __init__(self, patterns: Iterable[bytes]) -> None:
+        self._patterns: Iterable[bytes] = patterns
         self._root: dict[bytes, Any] = {}
+
+    def _grow(self) -> None:
+        patterns, self._patterns = self._patterns, ()
         for pattern in patterns:
             wanted = tokens(pattern)
             if END not in wanted:
@@ -29,6 +36,8 @@ class PatternTree:
                 place[END] = True
 
     def matches(self, subject: bytes) -> bool:
+        if self._patterns:
+            self._grow()
         given = tokens(subject)
         if END in given:
             return False
