@@ -44,9 +44,9 @@ cdef class Search:
     def done(self):
         return self.at >= self.end
 
-    cdef uint32_t next_row(self, int64_t* steps) except? 0:
-        """The next row that matches; NOBODY where none is left, or none of so many."""
-        cdef Filter known = self.index.known_filter(self.patterns)
+    cdef uint32_t next_row(self, Filter known, int64_t* steps) except? 0:
+        """The next row that matches; NOBODY where none is left, or none of so many. known: the filter that knows them,
+        which is sought once for many rows: its key may be long."""
         cdef uint32_t number
         cdef Row* row
         while self.at < self.end and steps[0] > 0:
@@ -66,17 +66,19 @@ cdef class Search:
 
     def subjects(self, int64_t steps):
         cdef list found = []
-        cdef uint32_t number = self.next_row(&steps)
+        cdef Filter known = self.index.known_filter(self.patterns)
+        cdef uint32_t number = self.next_row(known, &steps)
         cdef Row* row
         while number != NOBODY:
             row = &self.index.subject_rows.rows[number]
             found.append((<bytes> row.name, row.count))
-            number = self.next_row(&steps)
+            number = self.next_row(known, &steps)
         return found
 
     def lasts(self, int64_t steps, uint64_t upto=0):
         cdef list found = []
-        cdef uint32_t number = self.next_row(&steps)
+        cdef Filter known = self.index.known_filter(self.patterns)
+        cdef uint32_t number = self.next_row(known, &steps)
         cdef uint64_t seq
         while number != NOBODY:
             seq = self.index.subject_rows.rows[number].last
@@ -84,7 +86,7 @@ cdef class Search:
                 seq = self.index.back_of(seq, entry_of(&self.index.pages, seq))
             if seq:
                 found.append(seq)
-            number = self.next_row(&steps)
+            number = self.next_row(known, &steps)
         found.sort()
         return found
 
