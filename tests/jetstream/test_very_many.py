@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
 from natsd.jetstream import consumer_start, direct, stream_api
 from natsd.jetstream import turns as module
+from natsd.jetstream.stream_config import StreamConfig
 from tests.jetstream.house import House
 
 MANY = 2000
@@ -154,6 +156,45 @@ def test_an_account_that_lost_jetstream_amid_a_request(house: House) -> None:
 def test_a_stream_of_very_many_sources_or_transforms(house: House, config: dict[str, Any], code: int) -> None:
     answer = begin_stream(house, subjects=[], **config).answer()
     assert answer.get("error", {}).get("err_code", 0) == code
+
+
+def sourced(count: int) -> dict[str, Any]:
+    return {"sources": [{"name": "S", "filter_subject": f"s.{number}"} for number in range(count)]}
+
+
+def test_very_many_sources_begin_a_few_at_once(house: House) -> None:
+    for number in range(100):
+        house.publish(f"s.{number}")
+    asked = Asked.__new__(Asked)
+    asked.house, asked.inbox = house, house.inbox()
+    house.account.sublist.publish(
+        b"$JS.API.STREAM.CREATE.M", asked.inbox.name.encode(), None, json.dumps({"name": "M"} | sourced(90)).encode()
+    )
+    while "M" not in house.home.streams:
+        house.road.settle()
+        house.timers.run()
+    begun = [inflow for inflow in house.home.streams["M"].inflows if inflow.origin is not None]
+    assert 0 < len(begun) < 90
+    assert len(asked.answer()["sources"]) == 90
+    assert house.home.streams["M"].store.state.msgs == 90
+    assert house.ask("STREAM.UPDATE.M", {"name": "M"} | sourced(100))["config"]["name"] == "M"
+    house.settle()
+    assert house.home.streams["M"].store.state.msgs == 100
+
+
+@pytest.mark.parametrize("end", ["DELETE", "UPDATE"])
+def test_sources_that_are_taken_away_before_they_begin(house: House, end: str) -> None:
+    house.stream("M", subjects=[], **sourced(3))
+    stream = house.home.streams["M"]
+    stream.update(msgspec.convert({"name": "M"} | sourced(90), StreamConfig), lambda: None)
+    held = len(stream.inflows)
+    if end == "DELETE":
+        stream.delete()
+    else:
+        stream.update(msgspec.convert({"name": "M"} | sourced(1), StreamConfig), lambda: None)
+    house.settle()
+    assert (held, len(house.home.streams["S"].inflow_readers)) == (90, 0 if end == "DELETE" else 1)
+    assert len(house.home.inflows["S"]) == len(house.home.streams["S"].inflow_readers)
 
 
 def test_streams_that_reach_each_other_by_very_many_paths(house: House) -> None:

@@ -21,15 +21,20 @@ from natsd.base.clock import SECOND_NS
 from natsd.jetstream import headers
 from natsd.jetstream.dates import parse_moment
 from natsd.jetstream.errors import ApiError
+from natsd.jetstream.slices import Slices
 from natsd.jetstream.source_subjects import SourceSubjects
 from natsd.store.reading import batches
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from natsd.base.clock import Timer
     from natsd.jetstream.stream import Stream
     from natsd.jetstream.stream_config import Source, StreamConfig
     from natsd.store.contract import Cursor, Message
 
+STARTED_AT_ONCE = 16
+"""Of the mirrors and sources of one stream."""
 AT_ONCE = 512
 """Messages taken before others get their turn."""
 AGAIN_NS = SECOND_NS
@@ -40,12 +45,14 @@ NOT_TAKEN_OVER = (b"Nats-Expected-", headers.BATCH)
 
 
 class Inflow:
-    """One stream that another one is filled from. last_seq: of the origin, how far it has come."""
+    """One stream that another one is filled from. last_seq: of the origin, how far it has come. ended: whether the
+    other one is not filled from it any more."""
 
     __slots__ = (
         "_cursor",
         "_subjects",
         "_timer",
+        "ended",
         "error",
         "filters",
         "heard_ns",
@@ -68,6 +75,7 @@ class Inflow:
         self.last_seq = 0
         self._cursor: Cursor | None = None
         self._timer: Timer | None = None
+        self.ended = False
         self._subjects = SourceSubjects(source)
         self.filters = self._subjects.filters
 
@@ -272,13 +280,26 @@ def start(stream: Stream, *, recovering: bool) -> None:
         stream.inflows.append(inflow)
         if recovering:
             inflow.recover()
-    for inflow in list(stream.inflows):
-        inflow.start()
+    _begin(stream, list(stream.inflows))
+
+
+def _begin(stream: Stream, inflows: list[Inflow]) -> None:
+    """Start these, a few at once."""
+    Slices(stream.home.timers, _start(inflows), lambda: None)
+
+
+def _start(inflows: list[Inflow]) -> Iterator[None]:
+    for at, inflow in enumerate(inflows):
+        if at and not at % STARTED_AT_ONCE:
+            yield
+        if not inflow.ended:
+            inflow.start()
 
 
 def stop(stream: Stream) -> None:
     """Fill a stream no more, and tell those that are filled from it that it goes."""
     for inflow in stream.inflows:
+        inflow.ended = True
         inflow.stop()
     stream.inflows.clear()
     for reader in list(stream.inflow_readers):
@@ -306,9 +327,9 @@ def update(stream: Stream, old: StreamConfig) -> None:
             stream.inflows.append(inflow)
             begun.append(inflow)
     for inflow in before.values():
+        inflow.ended = True
         inflow.stop()
-    for inflow in begun:
-        inflow.start()
+    _begin(stream, begun)
 
 
 def on_created(stream: Stream) -> None:
