@@ -135,8 +135,7 @@ class Consumer:
             if state.pending:
                 self.redelivery.watch(self.home.clock.now_ns(), list(state.pending))
             return cursor
-        if lasts is None:
-            lasts = at_once(find_lasts(self.stream, self.config))
+        lasts = lasts or at_once(find_lasts(self.stream, self.config))
         start, seq, skip = first_place(self.stream, self.config, lasts)
         state.start(start)
         self.delivery.skips.set(skip)
@@ -189,7 +188,8 @@ class Consumer:
         self.closed = True
         self.home.consumers.discard(self)
         self.stream.unwatch(self)
-        self.cursor.close()
+        if not self.stream.closed:  # the filters of one that goes are not worth their time
+            self.cursor.close()
         self.delivery.close()
         self.pins.close()
         self.pause.stop()
