@@ -7,7 +7,48 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from natsd.base.steps import AT_ONCE, Steps, at_once, in_order
+from natsd.base.steps import AT_ONCE, MOST_AT_ONCE, PATIENCE, Steps, at_once, in_order, until_settled
+
+
+class Changing:
+    """Work of some steps on what changes behind each of them, for so long."""
+
+    def __init__(self, steps: int, changing: int) -> None:
+        self.steps = steps
+        self.changing = changing
+        self.changes = 0
+
+    def work(self) -> Steps[int]:
+        seen = self.changes
+        for _ in range(self.steps):
+            yield
+        return seen
+
+    def run(self) -> tuple[int, int]:
+        """What came of it, and after how many steps."""
+        steps, number = until_settled(lambda: self.changes, self.work), 0
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                return end.value, number
+            number += 1
+            self.changes += number <= self.changing
+
+
+def test_work_is_begun_anew_until_nothing_changes() -> None:
+    assert Changing(5, 0).run() == (0, 5)
+    assert Changing(5, 3).run() == (3, 10)
+
+
+def test_what_changes_all_the_time_is_done_without_interruption_in_the_end() -> None:
+    assert Changing(5, 10**6).run() == (5 * PATIENCE, 5 * PATIENCE)
+
+
+def test_what_is_too_much_for_that_goes_on_in_steps() -> None:
+    many = MOST_AT_ONCE + 1
+    assert Changing(many, 5 * many).run() == (5 * many, 6 * many)
+
 
 PARTS = st.lists(st.lists(st.integers(), max_size=6).map(sorted), max_size=6)
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from natsd.base.steps import at_once
+from natsd.base.steps import at_once, until_settled
 from natsd.jetstream.consumer import Consumer
 from natsd.jetstream.consumer_check import (
     MAX_NAME,
@@ -20,7 +20,7 @@ from natsd.jetstream.consumer_check import (
     same,
 )
 from natsd.jetstream.consumer_config import ConsumerConfig, stamp_level
-from natsd.jetstream.consumer_start import PATIENCE, SUBJECTS, find_lasts
+from natsd.jetstream.consumer_start import SUBJECTS, find_lasts
 from natsd.jetstream.errors import ApiError
 from natsd.jetstream.request_json import decode
 from natsd.subjects.overlap import Overlaps
@@ -171,12 +171,7 @@ def look_at_filters(stream: Stream, config: ConsumerConfig) -> Steps[Filters]:
 
 
 def _find_rivals(stream: Stream, config: ConsumerConfig) -> Steps[frozenset[Consumer]]:
-    for _ in range(PATIENCE):
-        known = _known_filters(stream)
-        rivals = yield from _compare(known, config)
-        if known == _known_filters(stream):
-            return rivals
-    return at_once(_compare(_known_filters(stream), config))
+    return (yield from until_settled(lambda: _known_filters(stream), lambda: _compare(_known_filters(stream), config)))
 
 
 def _known_filters(stream: Stream) -> list[tuple[Consumer, list[str]]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from natsd.base.steps import at_once, in_order
+from natsd.base.steps import in_order, until_settled
 from natsd.jetstream.dates import parse_moment
 
 if TYPE_CHECKING:
@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
 SUBJECTS = 2048
 """How many are looked at between two yields."""
-PATIENCE = 3
-"""How often it is done in steps where messages go meanwhile; then without steps."""
 
 
 class Lasts(NamedTuple):
@@ -29,12 +27,7 @@ def find_lasts(stream: Stream, config: ConsumerConfig) -> Steps[Lasts | None]:
     """What a consumer is to begin with (last_per_subject); None where it begins at one place."""
     if config.deliver_policy != "last_per_subject" or stream.config.max_msgs_per_subject == 1:
         return None
-    for _ in range(PATIENCE):
-        gone = _gone(stream)
-        found = yield from _find_lasts(stream, config)
-        if _gone(stream) == gone:
-            return found
-    return at_once(_find_lasts(stream, config))
+    return (yield from until_settled(lambda: _gone(stream), lambda: _find_lasts(stream, config)))
 
 
 def _gone(stream: Stream) -> int:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from natsd.base.steps import at_once
+from natsd.base.steps import until_settled
 from natsd.base.units import MS_NS, SECOND_NS, render_duration
 from natsd.base.version import NATS_VERSION
 from natsd.jetstream.errors import ApiError
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-PATIENCE = 3
-"""How often a check is made in steps while streams of the account change; then without steps."""
 MAX_NAME = 255
 MAX_DESCRIPTION = 4 * 1024
 MAX_METADATA = 128 * 1024
@@ -73,12 +71,7 @@ def dynamic_metadata(level: int) -> dict[str, str]:
 
 def settled(home: Home, check: Callable[[], Steps[Result]]) -> Steps[Result]:
     """What a check comes to while no stream of the account changes. Raises ApiError."""
-    for _ in range(PATIENCE):
-        changes = home.changes
-        found = yield from check()
-        if home.changes == changes:
-            return found
-    return at_once(check())
+    return (yield from until_settled(lambda: home.changes, check))
 
 
 def check_config(given: StreamConfig, home: Home, *, pedantic: bool = False) -> Steps[StreamConfig]:
