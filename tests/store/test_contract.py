@@ -272,6 +272,16 @@ def test_who_does_not_wait_for_a_search_has_the_same(stream: StreamStore) -> Non
     assert stream.cursor([b"b"], 1).pending == 0
 
 
+def test_a_cursor_of_a_stream_that_goes_is_closed_like_any_other(stream: StreamStore) -> None:
+    stream.append(batch("a.1", "a.2"), 1)
+    cursor = stream.cursor([b"a.*"], 1)
+    cursor.close(ends=True)
+    assert (cursor.pending, cursor.take(5)) == (0, [])
+    stream.append(batch("a.3"), 2)
+    stream.remove([1])
+    assert stream.cursor([b"a.*"], 1).pending == 2
+
+
 def test_a_sequence_is_found_by_time(stream: StreamStore) -> None:
     assert stream.seq_at(0) == 1
     stream.append(batch("a", "a"), 10)

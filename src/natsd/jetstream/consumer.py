@@ -188,8 +188,7 @@ class Consumer:
         self.closed = True
         self.home.consumers.discard(self)
         self.stream.unwatch(self)
-        if not self.stream.closed:  # the filters of one that goes are not worth their time
-            self.cursor.close()
+        self.cursor.close(ends=self.stream.closed)
         self.delivery.close()
         self.pins.close()
         self.pause.stop()

@@ -187,10 +187,13 @@ cdef class Cursor:
         self.wanted = wanted
         self.seek(self.spot.next)
 
-    def close(self):
+    def close(self, *, bint ends=False):
         cdef Filter wanted = self.wanted
         if wanted is not None:
             self.wanted = None
             wanted.leave(&self.spot)
             if wanted.nspots == 0:
-                self.index.forget_filter(wanted)
+                if ends:
+                    self.index.idle = True
+                else:
+                    self.index.forget_filter(wanted)

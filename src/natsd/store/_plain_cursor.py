@@ -76,9 +76,9 @@ class Cursor:
         self._filter.cursors.add(self)
         self.seek(self._next)
 
-    def close(self) -> None:
+    def close(self, *, ends: bool = False) -> None:
         wanted, self._filter = self._filter, None
         if wanted is not None:
             wanted.cursors.discard(self)
-            if not wanted.cursors:
+            if not wanted.cursors and not ends:
                 self._index._forget(wanted)

@@ -89,7 +89,9 @@ class Cursor(Protocol):
         """Match other subjects from here on."""
         ...
 
-    def close(self) -> None: ...
+    def close(self, *, ends: bool = False) -> None:
+        """Wait for nothing more. ends: the stream goes too, and what its filters know need not be cleared up."""
+        ...
 
 
 class Patterns(Protocol):
