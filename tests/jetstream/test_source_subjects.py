@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from natsd.base.chance import SeededChance
-from natsd.jetstream import source_subjects as module
-from natsd.jetstream.source_subjects import SourceSubjects
-from natsd.jetstream.stream_config import Source, SubjectTransform
+from natsd.jetstream.streams import source_subjects as module
+from natsd.jetstream.streams.source_subjects import SourceSubjects
+from natsd.jetstream.streams.stream_config import Source, SubjectTransform
 
 FILTERS = st.lists(st.sampled_from(["a", "a.*", "*.b", "a.b", "a.>", "*.*", ">", "b.*.c"]), max_size=12)
 SUBJECTS = st.lists(st.sampled_from([b"a", b"b", b"c", b"*", b">", b""]), min_size=1, max_size=3).map(b".".join)

@@ -8,9 +8,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from natsd.jetstream import consumer_start, direct, stream_api
 from natsd.jetstream import turns as module
-from natsd.jetstream.stream_config import StreamConfig
+from natsd.jetstream.api import stream_api
+from natsd.jetstream.consumers import consumer_start
+from natsd.jetstream.streams import direct
+from natsd.jetstream.streams.stream_config import StreamConfig
 from tests.jetstream.house import House
 
 MANY = 2000

@@ -28,7 +28,7 @@ def ask_directory(directory: str, account: str, stream: str, query: str, limit: 
         if problem.name != "apsw":
             raise
         raise CommandFailed("SQL on a directory needs the library apsw, which is not installed") from None
-    from natsd.jetstream.sql_walk import StreamReader
+    from natsd.jetstream.sql.sql_walk import StreamReader
     from natsd.sql.rows import render_row
     from natsd.store.file import FileStore
     from natsd.store.looking import hold
