@@ -111,7 +111,8 @@ class Cycles:
 
     def _create(self, wire: Wire) -> None:
         common = {"storage": "file", "allow_direct": True}
-        for name, more in (("S", {}), ("W", {"retention": "workqueue"}), ("B", {"allow_atomic": True})):
+        queue = {"retention": "workqueue", "compression": "s2"}
+        for name, more in (("S", {}), ("W", queue), ("B", {"allow_atomic": True})):
             made = wire.request(
                 f"{API}.STREAM.CREATE.{name}", {"name": name, "subjects": [f"{name}.>"], **common, **more}
             )

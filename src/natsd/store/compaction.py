@@ -87,7 +87,9 @@ class Compaction:
             if live <= 0:
                 self._dead.append(segment)
                 del self._segments[segment]
-            elif live < share * size and segment not in self._unreadable:
+                continue
+            size += log.saved_bytes(segment)
+            if live < share * size and segment not in self._unreadable:
                 victim, share = segment, live / size
         if len(self._dead) >= DEAD_AT_ONCE:
             self.checkpoint()

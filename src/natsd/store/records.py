@@ -16,7 +16,8 @@
 6. A segment ends where its records stop validating, or with its file. After a crash the log goes on in a new segment;
    the torn one is cut there, and the new one's head says where that is.
 7. Evictions that follow from a stream's limits are not written: who reads the log applies the limits again.
-8. What stands between BEGUN and ENDED is done whole or not at all: nothing of another stream stands between, and a log
+8. A payload may be packed (PACKED, see `compression`). Its message counts as it is unpacked.
+9. What stands between BEGUN and ENDED is done whole or not at all: nothing of another stream stands between, and a log
    that ends there was never longer than up to BEGUN.
 """
 
@@ -27,6 +28,7 @@ import struct
 from typing import TYPE_CHECKING, NamedTuple
 from zlib import crc32
 
+from natsd.store.compression import unpacked_bytes
 from natsd.store.contract import Limits
 
 if TYPE_CHECKING:
@@ -111,18 +113,19 @@ WATERMARK = 1
 HEADED = 2
 """The message has a header, be it an empty one."""
 EXPIRES = 4
+PACKED = 8
 
 SEGMENT_BYTES = 64 << 20
 MOST_BYTES = 1 << 30
 """No record is longer; what says so is damage."""
 
 
-CANDIDATE = re.compile(rb"(?s)(?=.{8}[\x01-\x0e\x12-\x14][\x00-\x07].{10}\0\0\0\0)")
+CANDIDATE = re.compile(rb"(?s)(?=.{8}[\x01-\x0e\x12-\x14][\x00-\x0f].{10}\0\0\0\0)")
 """Where a record might begin: a known kind, known flags, and four bytes that are zero."""
 
 
 class Record(NamedTuple):
-    """One record, wherever it came from. place: where it begins; size: its length on disk."""
+    """One record, wherever it came from. place: where it begins; size: its length on disk. payload: as it is there."""
 
     place: int
     size: int
@@ -135,6 +138,16 @@ class Record(NamedTuple):
     payload: bytes
     expires_ns: int
     watermark: int
+    packed: bool = False
+
+    @property
+    def payload_bytes(self) -> int:
+        """The length of the payload, unpacked."""
+        return unpacked_bytes(self.payload) if self.packed else len(self.payload)
+
+    @property
+    def saved_bytes(self) -> int:
+        return self.payload_bytes - len(self.payload) if self.packed else 0
 
 
 def place_of(segment: int, offset: int) -> int:
@@ -175,9 +188,10 @@ def render_record(
     payload: bytes,
     expires_ns: int = -1,
     watermark: int = 0,
+    packed: bool = False,
 ) -> bytes:
     """expires_ns: -1 for none; 0 says that the message ends by no clock at all."""
-    flags = 0
+    flags = PACKED if packed else 0
     extra = b""
     if watermark:
         flags |= WATERMARK
@@ -219,7 +233,10 @@ def parse_record(data: bytes | memoryview | mmap, at: int, place: int) -> Record
     header = bytes(data[where : where + header_bytes]) if flags & HEADED else None
     where += header_bytes
     payload = bytes(data[where : at + length])
-    return Record(place, length, kind, stream, seq, time_ns, subject, header, payload, expires_ns, watermark)
+    packed = bool(flags & PACKED)
+    if packed and unpacked_bytes(payload) < 0:
+        return None
+    return Record(place, length, kind, stream, seq, time_ns, subject, header, payload, expires_ns, watermark, packed)
 
 
 def render_erasure(record: Record) -> bytes:

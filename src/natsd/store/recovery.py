@@ -354,7 +354,7 @@ class Recovery:
                 stream.replay(record)
         elif kind == RELOCATED:
             if stream.place(record.seq) >= 0:
-                stream.move(record.seq, record.place)
+                stream.move(record.seq, record.place, record.saved_bytes)
             elif record.seq > stream.last_seq:
                 stream.replay(record)
         else:
