@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,18 @@ from natsd.store.compression import LEAST_BYTES, pack, unpack, unpacked_bytes
 from natsd.store.contract import Limits, StoreError, StreamStore
 from natsd.store.file import FileStore
 from natsd.store.fsck import explain
-from natsd.store.records import HEAD_BYTES, MESSAGE, parse_record, place_of, render_record
+from natsd.store.records import (
+    HEAD_BYTES,
+    MESSAGE,
+    Record,
+    offset_of,
+    parse_head,
+    parse_record,
+    place_of,
+    render_record,
+    salt_of,
+    seed_of,
+)
 
 TEXT = b'{"user": "alice", "event": "page_view", "url": "/products/42"}, ' * 8
 NOISE = os.urandom(200)
@@ -26,11 +38,18 @@ def written(directory: Path) -> int:
     """Bytes of all records that are no checkpoint."""
     found = 0
     for path in sorted(directory.glob("*.seg")):
-        data, at = path.read_bytes(), HEAD_BYTES
-        while record := parse_record(data, at, place_of(int(path.stem), at)):
-            found += record.size if record.kind == MESSAGE else 0
-            at += record.size
+        found += sum(record.size for record in records(path) if record.kind == MESSAGE)
     return found
+
+
+def records(path: Path) -> Iterator[Record]:
+    """Of a segment."""
+    data, at = path.read_bytes(), HEAD_BYTES
+    head = parse_head(data)
+    assert head is not None
+    while record := parse_record(data, at, place_of(head[0], at), salt_of(head[1])):
+        yield record
+        at += record.size
 
 
 @pytest.mark.parametrize("payload", [TEXT, b"\0" * 100_000, bytes(range(256)) * 3, b"x" * LEAST_BYTES])
@@ -87,12 +106,7 @@ def test_packing_begins_and_ends_with_the_next_message(tmp_path: Path) -> None:
         stream.append([(b"a", None, None, TEXT)], 1)
     assert [message[3] for message in stream.load_many([1, 2, 3])] == [TEXT] * 3
     store.close()
-    sizes = []
-    data, at = next(iter(sorted(tmp_path.glob("*.seg")))).read_bytes(), HEAD_BYTES
-    while record := parse_record(data, at, place_of(1, at)):
-        if record.kind == MESSAGE:
-            sizes.append(len(record.payload))
-        at += record.size
+    sizes = [len(record.payload) for record in records(tmp_path / "00000001.seg") if record.kind == MESSAGE]
     assert sizes[0] == sizes[2] == len(TEXT) > 3 * sizes[1]
 
 
@@ -148,16 +162,16 @@ def test_a_block_that_makes_no_sense_costs_its_message(tmp_path: Path) -> None:
     stream = store.create("A/s", b"{}", Limits())
     stream.packs = True
     stream.append(BATCH, 1)
+    salt = store.log.salt
     store.close()
-    path = sorted(tmp_path.glob("*.seg"))[0]
-    data = bytearray(path.read_bytes())
-    at = HEAD_BYTES
-    while (record := parse_record(data, at, place_of(1, at))) and record.kind != MESSAGE:
-        at += record.size
-    assert record is not None and record.packed
+    path = tmp_path / "00000001.seg"
+    record = next(record for record in records(path) if record.kind == MESSAGE)
+    assert record.packed
+    data, at = bytearray(path.read_bytes()), offset_of(record.place)
     forged = record.payload[:2] + b"\xff" * (len(record.payload) - 2)
     content = (record.seq, record.time_ns, record.subject, record.header, forged, record.expires_ns, record.watermark)
-    data[at : at + record.size] = render_record(1, MESSAGE, record.stream, *content, packed=True)
+    seed = seed_of(record.place, salt)
+    data[at : at + record.size] = render_record(seed, MESSAGE, record.stream, *content, packed=True)
     path.write_bytes(data)
     store = FileStore(tmp_path, cache_bytes=0)
     stream = stream_of(store)

@@ -9,7 +9,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from natsd.store._native_index cimport Index
 from natsd.store._native_log cimport (
     EXPIRES, FIXED, HEADED as RECORD_HEADED, MESSAGE, PACKED, RELOCATED, WATERMARK, Fixed, Log, count_live,
-    natsd_crc_prepare
+    natsd_crc_prepare, seed_of
 )
 from natsd.store._native_pages cimport Entry, HEADED, LENGTH, Place, entry_of, walk_from, walk_on
 from natsd.store._native_subjects cimport Row
@@ -168,7 +168,7 @@ cdef class FileIndex(Index):
         if at == NULL:
             at = self.log.window(position, (length & LENGTH) - OVERHEAD + FIXED + EXTRAS, &left)
             fixed = <const Fixed*> at
-            if at == NULL or not whole(at, left, <uint32_t> (position >> 32)) or fixed.seq != seq:
+            if at == NULL or not whole(at, left, seed_of(position, self.log.salt)) or fixed.seq != seq:
                 raise self.lose(seq)
             if fixed.flags & PACKED:
                 self.log.read_end = position + fixed.length
@@ -366,7 +366,7 @@ cdef int render_run(bytearray out, uint64_t distance, uint64_t length) except -1
     return 0
 
 
-def replay_run(data, size_t at, size_t stop, uint64_t segment, dict streams, uint64_t above):
+def replay_run(data, size_t at, size_t stop, uint64_t segment, uint32_t salt, dict streams, uint64_t above):
     """Take the messages that follow each other from data[at] on, as `FileIndex.replay` does, up to the first record
     that is something else, lies below a place, or does not validate. Returns where that is."""
     cdef const uint8_t[::1] view = data
@@ -379,7 +379,7 @@ def replay_run(data, size_t at, size_t stop, uint64_t segment, dict streams, uin
     base = <const char*> &view[0]
     while at + FIXED <= stop:
         fixed = <const Fixed*> (base + at)
-        if fixed.kind != MESSAGE or (segment << 32 | at) < above or not whole(base + at, stop - at, segment):
+        if fixed.kind != MESSAGE or (segment << 32 | at) < above or not whole(base + at, stop - at, seed_of(segment << 32 | at, salt)):
             break
         if index is None or index.number != fixed.stream:
             found = streams.get(fixed.stream)
@@ -395,7 +395,7 @@ def replay_run(data, size_t at, size_t stop, uint64_t segment, dict streams, uin
     return at
 
 
-def restore_run(data, size_t at, size_t stop, uint64_t segment, dict streams, dict wanted):
+def restore_run(data, size_t at, size_t stop, uint64_t segment, uint32_t salt, dict streams, dict wanted):
     """Take the live messages (wanted: the Runs of each stream) from data[at] on, up to a record that does not validate.
     Returns where that is. See `FileIndex.fold` for those that are out of order."""
     cdef const uint8_t[::1] view = data
@@ -409,7 +409,7 @@ def restore_run(data, size_t at, size_t stop, uint64_t segment, dict streams, di
     base = <const char*> &view[0]
     while at + FIXED <= stop:
         fixed = <const Fixed*> (base + at)
-        if not whole(base + at, stop - at, segment):
+        if not whole(base + at, stop - at, seed_of(segment << 32 | at, salt)):
             break
         if fixed.kind == MESSAGE or fixed.kind == RELOCATED:
             if index is None or index.number != fixed.stream:
@@ -452,7 +452,7 @@ def relocate_run(Log log not None, uint64_t segment, size_t at, size_t stop, dic
         if fixed.length > left and FIXED <= fixed.length <= 2147483648:
             base = log.window(place, fixed.length, &left)
             fixed = <const Fixed*> base
-        if base == NULL or not whole(base, left, <uint32_t> segment):
+        if base == NULL or not whole(base, left, seed_of(place, log.salt)):
             break
         used = fixed.length
         if fixed.kind == MESSAGE or fixed.kind == RELOCATED:

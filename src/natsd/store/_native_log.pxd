@@ -22,6 +22,11 @@ cdef enum:
     HEADED = 2
     EXPIRES = 4
     PACKED = 8
+    SPREAD = 0x9E3779B1
+
+cdef inline uint32_t seed_of(uint64_t place, uint32_t salt) noexcept:
+    """As `records.seed_of`."""
+    return <uint32_t> (place >> 32) * SPREAD ^ <uint32_t> place ^ salt
 
 cdef extern from "checksum.h" nogil:
     void natsd_crc_prepare()
@@ -56,6 +61,7 @@ cdef class Log:
     cdef natsd_chunk* chunk
     cdef readonly object directory
     cdef readonly bytes uuid
+    cdef readonly uint32_t salt
     cdef int dir_fd
     cdef dict files
     cdef readonly uint32_t segment

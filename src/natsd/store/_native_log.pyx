@@ -12,7 +12,7 @@ from libc.string cimport memcpy, memset
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 
 from natsd.store.contract import StoreError
-from natsd.store.records import SEGMENT_BYTES, render_head
+from natsd.store.records import SEGMENT_BYTES, render_head, salt_of
 
 cdef extern from "<unistd.h>" nogil:
     Py_ssize_t pread(int fd, void* data, size_t n, int64_t at)
@@ -67,6 +67,7 @@ cdef class Log:
                  int64_t slow_ns=0):
         self.directory = directory
         self.uuid = uuid
+        self.salt = salt_of(uuid)
         self.files = {}
         self.saved = {}
         self.failure = ""
@@ -208,7 +209,7 @@ cdef class Log:
             memcpy(to, header, header_n)
             to += header_n
         memcpy(to, payload, payload_n)
-        fixed.crc = natsd_crc(self.segment, at + 4, n - 4)
+        fixed.crc = natsd_crc(seed_of(<uint64_t> self.segment << 32 | self.offset, self.salt), at + 4, n - 4)
         self.chunk.filled += n
         self.offset += n
         return <uint64_t> self.segment << 32 | (self.offset - n)

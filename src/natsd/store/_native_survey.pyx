@@ -5,7 +5,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
-from natsd.store._native_log cimport FIXED, MESSAGE, WATERMARK, Fixed, natsd_crc, natsd_crc_prepare, natsd_crc_shift
+from natsd.store._native_log cimport FIXED, MESSAGE, WATERMARK, Fixed, natsd_crc, natsd_crc_prepare, natsd_crc_shift, seed_of
 from natsd.store._native_whole cimport whole
 
 cdef enum:
@@ -17,7 +17,7 @@ cdef enum:
 natsd_crc_prepare()
 
 
-def skip_run(data, size_t at, size_t stop, uint64_t segment, uint32_t stream):
+def skip_run(data, size_t at, size_t stop, uint64_t segment, uint32_t salt, uint32_t stream):
     """Pass the messages of a stream that follow each other from data[at] on. Returns where something else is, or what
     does not validate."""
     cdef const uint8_t[::1] view = data
@@ -29,7 +29,7 @@ def skip_run(data, size_t at, size_t stop, uint64_t segment, uint32_t stream):
     base = <const char*> &view[0]
     while at + FIXED <= stop:
         fixed = <const Fixed*> (base + at)
-        if fixed.kind != MESSAGE or fixed.stream != stream or not whole(base + at, stop - at, segment):
+        if fixed.kind != MESSAGE or fixed.stream != stream or not whole(base + at, stop - at, seed_of(segment << 32 | at, salt)):
             break
         at += fixed.length
     return at
@@ -38,7 +38,8 @@ def skip_run(data, size_t at, size_t stop, uint64_t segment, uint32_t stream):
 cdef struct Looking:  # for records among bytes that anybody may have written, such as those of a file used again
     const char* base
     size_t stop
-    uint32_t segment
+    uint64_t segment
+    uint32_t salt
     uint32_t* sums  # of all before each block; NULL until there is a record to look at that is long
 
 
@@ -51,8 +52,9 @@ cdef bint begins(Looking* looking, size_t at) except -1:
     """As `whole`; what is long is not read for it each time anew: who wrote it may have meant us to do that."""
     cdef const Fixed* fixed = <const Fixed*> (looking.base + at)
     cdef size_t block, blocks, end
+    cdef uint32_t seed = seed_of(looking.segment << 32 | at, looking.salt)
     if fixed.length <= 2 << BLOCK_BITS or looking.stop - at < fixed.length:
-        return whole(looking.base + at, looking.stop - at, looking.segment)
+        return whole(looking.base + at, looking.stop - at, seed)
     if looking.sums == NULL:
         blocks = looking.stop >> BLOCK_BITS
         looking.sums = <uint32_t*> malloc((blocks + 1) * sizeof(uint32_t))
@@ -64,16 +66,16 @@ cdef bint begins(Looking* looking, size_t at) except -1:
                 looking.sums[block], looking.base + (block << BLOCK_BITS), 1 << BLOCK_BITS)
     end = at + fixed.length
     if sum_below(looking, end) ^ natsd_crc_shift(
-            sum_below(looking, at + 4) ^ looking.segment, fixed.length - 4) != fixed.crc:
+            sum_below(looking, at + 4) ^ seed, fixed.length - 4) != fixed.crc:
         return False
-    return whole(looking.base + at, looking.stop - at, looking.segment)
+    return whole(looking.base + at, looking.stop - at, seed)
 
 
 cdef inline bint may_begin(const Fixed* fixed) noexcept:
     return fixed.kind != 0 and (fixed.kind <= ERASED or CHECKPOINT <= fixed.kind <= ENDED) and fixed.extra == 0
 
 
-def survey(data, size_t at, uint64_t segment):
+def survey(data, size_t at, uint64_t segment, uint32_t salt):
     """The highest watermark of the records from data[at] on, whatever lies between them, where ERASED and CHECKPOINT
     ones are, and where the first bytes are that do not validate."""
     cdef const uint8_t[::1] view = data
@@ -85,7 +87,7 @@ def survey(data, size_t at, uint64_t segment):
     cdef size_t gap = stop
     if at >= stop:
         return highest, marked, at
-    looking = Looking(<const char*> &view[0], stop, <uint32_t> segment, NULL)
+    looking = Looking(<const char*> &view[0], stop, segment, salt, NULL)
     try:
         while at + FIXED <= stop:
             fixed = <const Fixed*> (looking.base + at)
@@ -104,14 +106,14 @@ def survey(data, size_t at, uint64_t segment):
     return highest, marked, min(gap, at)
 
 
-def next_record(data, size_t at, size_t stop, uint64_t segment):
+def next_record(data, size_t at, size_t stop, uint64_t segment, uint32_t salt):
     """Where the next record that validates begins, and ends before `stop`; -1 for none."""
     cdef const uint8_t[::1] view = data
     cdef Looking looking
     stop = min(stop, <size_t> view.shape[0])
     if at >= stop:
         return -1
-    looking = Looking(<const char*> &view[0], stop, <uint32_t> segment, NULL)
+    looking = Looking(<const char*> &view[0], stop, segment, salt, NULL)
     try:
         while at + FIXED <= stop:
             if may_begin(<const Fixed*> (looking.base + at)) and begins(&looking, at):

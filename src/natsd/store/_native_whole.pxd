@@ -31,7 +31,7 @@ cdef inline int64_t saved_by(const Fixed* fixed) noexcept:
     return unpacked(<const uint8_t*> fixed + used, left) - <int64_t> left
 
 
-cdef inline bint whole(const char* at, size_t left, uint32_t segment) noexcept:
+cdef inline bint whole(const char* at, size_t left, uint32_t seed) noexcept:
     """Does a record begin there, with room for all that it says it has?"""
     cdef const Fixed* fixed = <const Fixed*> at
     cdef uint64_t least
@@ -39,6 +39,6 @@ cdef inline bint whole(const char* at, size_t left, uint32_t segment) noexcept:
         return False
     least = (<uint64_t> FIXED + fixed.subject + fixed.header + (8 if fixed.flags & WATERMARK else 0)
              + (8 if fixed.flags & EXPIRES else 0))
-    if not least <= fixed.length <= left or natsd_crc(segment, at + 4, fixed.length - 4) != fixed.crc:
+    if not least <= fixed.length <= left or natsd_crc(seed, at + 4, fixed.length - 4) != fixed.crc:
         return False
     return not fixed.flags & PACKED or unpacked(<const uint8_t*> at + least, fixed.length - least) >= 0

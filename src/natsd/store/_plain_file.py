@@ -120,7 +120,9 @@ class FileIndex(Index):
         there = dict(self._walk(0, self._last))
         records = dict(self._late)
         for seq, entry in there.items():
-            record = parse_record(maps[entry.position >> 32], entry.position & 0xFFFFFFFF, entry.position)
+            record = parse_record(
+                maps[entry.position >> 32], entry.position & 0xFFFFFFFF, entry.position, self._log.salt
+            )
             if record is not None:  # else it is being overwritten
                 records.setdefault(seq, record)
         self._late = {}
@@ -162,12 +164,12 @@ class Runs:
 
 
 def replay_run(
-    data: bytes | mmap, at: int, stop: int, segment: int, streams: Mapping[int, FileIndex], above: int
+    data: bytes | mmap, at: int, stop: int, segment: int, salt: int, streams: Mapping[int, FileIndex], above: int
 ) -> int:
     """Take the messages that follow each other from data[at] on, as `FileIndex.replay` does, up to the first record
     that is something else, lies below a place, or does not validate. Returns where that is."""
     while at < stop and place_of(segment, at) >= above:
-        record = parse_record(data, at, place_of(segment, at))
+        record = parse_record(data, at, place_of(segment, at), salt)
         if record is None or record.kind != MESSAGE:
             break
         index = streams.get(record.stream)
@@ -179,12 +181,18 @@ def replay_run(
 
 
 def restore_run(
-    data: bytes | mmap, at: int, stop: int, segment: int, streams: Mapping[int, FileIndex], wanted: Mapping[int, Runs]
+    data: bytes | mmap,
+    at: int,
+    stop: int,
+    segment: int,
+    salt: int,
+    streams: Mapping[int, FileIndex],
+    wanted: Mapping[int, Runs],
 ) -> int:
     """Take the live messages (wanted: the Runs of each stream) from data[at] on, up to a record that does not validate.
     Returns where that is. See `FileIndex.fold` for those that are out of order."""
     while at < stop:
-        record = parse_record(data, at, place_of(segment, at))
+        record = parse_record(data, at, place_of(segment, at), salt)
         if record is None:
             break
         if record.kind in (MESSAGE, RELOCATED) and record.stream in wanted and wanted[record.stream].has(record.seq):
@@ -204,7 +212,7 @@ def relocate_run(log: Log, segment: int, at: int, stop: int, streams: Mapping[in
     before `stop` where a record does not validate."""
     while at < stop:
         place = place_of(segment, at)
-        record = parse_record(log.raw(place), 0, place)
+        record = parse_record(log.raw(place), 0, place, log.salt)
         if record is None:
             break
         at += record.size

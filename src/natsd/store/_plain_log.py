@@ -31,6 +31,8 @@ from natsd.store.records import (
     place_of,
     render_head,
     render_record,
+    salt_of,
+    seed_of,
     segment_of,
 )
 
@@ -187,6 +189,7 @@ class Log:
     ) -> None:
         self.directory = directory
         self.uuid = uuid
+        self.salt = salt_of(uuid)
         self.failure = ""
         self.durable = self.synced = place_of(segment, 0)
         self.syncs = self.writes = 0
@@ -259,11 +262,11 @@ class Log:
             self._begin(self._segment, *self._before)
         watermark = self.synced if self.synced != self._marked else 0
         content = (kind, stream, seq, time_ns, subject, header, payload, expires_ns, watermark, packed)
-        record = render_record(self._segment, *content)
+        record = render_record(seed_of(self.position, self.salt), *content)
         if self._offset + len(record) > self._segment_bytes and self._offset > HEAD_BYTES:
             self.sealed.append((self._segment, self._offset))
             self._begin(self._segment + 1, self._segment, self._offset)
-            record = render_record(self._segment, *content)
+            record = render_record(seed_of(self.position, self.salt), *content)
         if watermark:
             self._marked = watermark
         place = self.position
@@ -496,7 +499,7 @@ class Log:
 
     def load(self, place: int, seq: int) -> tuple[bytes | None, bytes] | None:
         """Header and payload of the message at a place; None where these are not the bytes that were written."""
-        record = parse_record(self.raw(place), 0, place)
+        record = parse_record(self.raw(place), 0, place, self.salt)
         if record is None or record.seq != seq:
             return None
         payload = unpack(record.payload) if record.packed else record.payload
