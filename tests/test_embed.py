@@ -13,6 +13,7 @@ import pytest
 import natsd
 from natsd.base.errors import ListenError, OptionsError
 from natsd.embed import ThreadedServer
+from tests.ports import HeldPort
 
 
 def greeting(port: int) -> dict[str, object]:
@@ -35,14 +36,16 @@ def test_in_an_asyncio_program() -> None:
 
 
 def test_in_any_other_program() -> None:
-    with natsd.run_in_thread(server_name="two") as server:
-        assert greeting(server.port)["server_name"] == "two"
-        assert server.client_url == f"nats://{server.host}:{server.port}"
-        assert server.running
-        assert server.call(lambda inner: inner.name) == "two"
-    assert not server.running
-    with pytest.raises(ConnectionRefusedError):
-        greeting(server.port)
+    with HeldPort(for_server=True) as port:
+        with natsd.run_in_thread(port=port, server_name="two") as server:
+            assert server.port == port
+            assert greeting(port)["server_name"] == "two"
+            assert server.client_url == f"nats://{server.host}:{port}"
+            assert server.running
+            assert server.call(lambda inner: inner.name) == "two"
+        assert not server.running
+        with pytest.raises(ConnectionRefusedError):
+            greeting(port)
 
 
 def test_several_servers_in_one_process_know_nothing_of_each_other() -> None:
@@ -94,15 +97,16 @@ def test_monitoring_pages_and_ports_file_come_with_it(tmp_path: Path) -> None:
 
 
 def test_a_ports_file_that_cannot_be_written_leaves_nothing_running(tmp_path: Path) -> None:
-    async def run() -> None:
-        server = natsd.Server(ports_file_dir=str(tmp_path / "missing"))
+    async def run(port: int) -> None:
+        server = natsd.Server(port=port, ports_file_dir=str(tmp_path / "missing"))
         with pytest.raises(OSError, match="No such file"):
             await server.start()
         assert not server.running
         with pytest.raises(ConnectionRefusedError):
-            await asyncio.open_connection("127.0.0.1", server.port)
+            await asyncio.open_connection("127.0.0.1", port)
 
-    asyncio.run(run())
+    with HeldPort(for_server=True) as port:
+        asyncio.run(run(port))
 
 
 def test_where_there_is_no_uvloop_asyncio_serves(monkeypatch: pytest.MonkeyPatch) -> None:

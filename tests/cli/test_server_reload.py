@@ -155,8 +155,9 @@ def test_the_log_says_what_changed(name: str, which: str, tmp_path: Path, starte
 
 
 def test_a_file_with_mistakes_changes_nothing_and_a_good_one_does_afterwards(
-    tmp_path: Path, started: list[Reloading]
+    tmp_path: Path, started: list[Reloading], nowhere: str
 ) -> None:
+    syslog = nowhere.replace("nats:", "tcp:")
     server = Reloading("natsd", tmp_path, "max_payload: 2000, http: 127.0.0.1:-1")
     started.append(server)
     url = re.findall(r"http monitor on (\S+)", server.log())[0]
@@ -174,7 +175,7 @@ def test_a_file_with_mistakes_changes_nothing_and_a_good_one_does_afterwards(
         ("max_payload: 1000 {", "D/main.conf:2:1"),
         ("max_payload: 1000, tls {cert_file: 'D/none', key_file: 'D/none'}", "cannot read"),
         ("max_payload: 1000, log_file: 'D/none/x.log'", "error opening file: open D/none/x.log"),
-        ("max_payload: 1000, remote_syslog: 'tcp://127.0.0.1:1'", "error connecting to syslog: connection refused"),
+        (f"max_payload: 1000, remote_syslog: '{syslog}'", "error connecting to syslog: connection refused"),
     ):
         (line,) = server.reload(text + "\nhttp: 127.0.0.1:-1")
         assert line.startswith(FAILED) and complaint in line

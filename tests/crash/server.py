@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import signal
-import socket
 import subprocess
 import sys
 import time
 from typing import TYPE_CHECKING
+
+from tests.ports import HeldPort
 
 from .wire import Gone, Wire
 
@@ -19,9 +20,9 @@ class Victim:
     """A server on a directory; its log goes to a file beside it."""
 
     def __init__(self, directory: Path) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        # It is connected to before it listens, and after it was killed.
+        self._held = HeldPort(for_server=True)
+        self.port = self._held.number
         arguments = ["-a", "127.0.0.1", "-p", str(self.port), "-js", "-sd", str(directory / "js")]
         with open(directory / "server.log", "ab") as log:
             self._process = subprocess.Popen([sys.executable, "-m", "natsd", *arguments], stderr=log)
@@ -45,8 +46,12 @@ class Victim:
     def stop(self) -> int:
         """Have it end in order; returns its exit status."""
         self._process.send_signal(signal.SIGTERM)
-        return self._process.wait(60)
+        try:
+            return self._process.wait(60)
+        finally:
+            self._held.close()
 
     def kill(self) -> None:
         self._process.send_signal(signal.SIGKILL)
         self._process.wait()
+        self._held.close()

@@ -14,6 +14,7 @@ from natsd.base.errors import OptionsError
 from natsd.base.log import Log
 from natsd.net import syslog
 from natsd.net.syslog import RETRY_NS, Syslog
+from tests.ports import HeldPort
 
 MOMENT_NS = 1_686_645_943_820_464_999
 PID = os.getpid()
@@ -98,7 +99,6 @@ def test_a_daemon_that_takes_nothing_stops_nobody() -> None:
     ("given", "why"),
     [
         ("http://127.0.0.1:1", 'invalid network type: "http"'),
-        ("tcp://127.0.0.1:1", "connection refused"),
         ("unix:///nowhere/at/all", "no such file or directory"),
         ("udp://127.0.0.1:x", "port could not be cast"),
     ],
@@ -106,6 +106,11 @@ def test_a_daemon_that_takes_nothing_stops_nobody() -> None:
 def test_a_daemon_that_cannot_be_reached_is_an_error(given: str, why: str) -> None:
     with pytest.raises(OptionsError, match=f"^error connecting to syslog: .*{re.escape(why)}"):
         Syslog(given)
+
+
+def test_a_daemon_that_is_not_there_is_an_error() -> None:
+    with HeldPort() as port, pytest.raises(OptionsError, match="^error connecting to syslog: connection refused"):
+        Syslog(f"tcp://127.0.0.1:{port}")
 
 
 def test_without_a_local_daemon_there_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

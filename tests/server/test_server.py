@@ -18,6 +18,7 @@ from natsd.base.log import Log
 from natsd.embed import new_loop
 from natsd.server.options import Options
 from natsd.server.server import Server
+from tests.ports import HeldPort
 
 CONNECT = b'CONNECT {"verbose":false,"protocol":1}\r\nPING\r\n'
 SYSTEM_USER = {"users": [{"user": "s", "password": "p"}]}
@@ -220,21 +221,22 @@ def test_options_that_cannot_be_are_refused_before_anything_starts() -> None:
 
 
 def test_a_port_is_free_again_after_stop() -> None:
-    async def run() -> None:
-        first = Server(Options(host="127.0.0.1", port=-1))
+    async def run(port: int) -> None:
+        first = Server(Options(host="127.0.0.1", port=port))
         await first.start()
         peer = await Peer.dial(first)
         await first.stop()
         await first.stop()
         assert await peer.rest() == b""
         await peer.close()
-        second = Server(Options(host="127.0.0.1", port=first.port))
+        second = Server(Options(host="127.0.0.1", port=port))
         await second.start()
         assert second.running
         await asyncio.gather(second.stop(), second.stop(), second.wait_stopped())
         assert not second.running
 
-    asyncio.run(run())
+    with HeldPort(for_server=True) as port:
+        asyncio.run(run(port))
 
 
 def test_stopping_sends_what_is_pending_first() -> None:
