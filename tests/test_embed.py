@@ -17,7 +17,7 @@ from tests.ports import HeldPort
 
 
 def greeting(port: int) -> dict[str, object]:
-    with socket.create_connection(("127.0.0.1", port), timeout=5) as sock, sock.makefile("rb") as file:
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as sock, sock.makefile("rb") as file:
         info = json.loads(file.readline()[5:])
         assert isinstance(info, dict)
         return info
@@ -83,13 +83,13 @@ def test_a_server_that_went_lame_has_stopped_by_itself() -> None:
         server.call(lambda inner: inner.start_lame_duck())
         thread = server._thread
         assert thread is not None
-        thread.join(5)
+        thread.join(60)
         assert not server.running
 
 
 def test_monitoring_pages_and_ports_file_come_with_it(tmp_path: Path) -> None:
     with natsd.run_in_thread(http_port=-1, ports_file_dir=str(tmp_path)) as server:
-        with urlopen(server.monitor_url + "/varz", timeout=5) as answer:
+        with urlopen(server.monitor_url + "/varz", timeout=60) as answer:
             assert json.load(answer)["port"] == server.port
         listing = json.loads(next(tmp_path.glob("*.ports")).read_text())
         assert listing == {"nats": [server.client_url], "monitoring": [server.monitor_url]}

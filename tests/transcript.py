@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
-PATIENCE_S = 8.0
+PATIENCE_S = 60.0
 PIECE_S = 0.003
 """How long after a piece of a line the next one is sent, so that the server reads them one by one."""
 MANNER = '{"verbose":false,"pedantic":false,"headers":true}'

@@ -174,7 +174,7 @@ def test_a_command_imports_nothing_that_it_does_not_need(nats: Nats) -> None:
         capture_output=True,
         text=True,
         env=nats.environment,
-        timeout=20,
+        timeout=60,
     )
     modules = set(done.stdout.split())
     assert "natsd.cli.nats.publish" in modules

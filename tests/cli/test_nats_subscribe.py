@@ -198,7 +198,7 @@ def test_an_interrupt_counts_also_in_the_background_of_a_script(nats: Nats) -> N
     )
     assert shell.stderr is not None
     assert b"Subscribing on back" in shell.stderr.readline()
-    out, err = shell.communicate(b"\n", timeout=20)
+    out, err = shell.communicate(b"\n", timeout=60)
     assert (out, err) == (b"code 130\n", b"")
 
 

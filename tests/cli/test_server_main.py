@@ -23,7 +23,7 @@ from natsd.base.version import NATS_VERSION, VERSION
 from natsd.kernel import FORM
 from natsd.store.file import FileStore
 
-LIMIT_S = 20
+LIMIT_S = 60
 SOURCE = Path(natsd.__file__).parents[1]
 LINE = re.compile(r"\[(\d+)\] \d{4}/\d\d/\d\d \d\d:\d\d:\d\d\.\d{6} \[(INF|DBG|WRN|ERR|FTL|TRC)\] (.*)")
 

@@ -149,7 +149,7 @@ def read_all(wire: Wire) -> dict[int, bytes]:
         wire.send(data)
         ended = False
         while not ended:
-            answers = [answer for answer in wire.read(20) if answer[0] == number]
+            answers = [answer for answer in wire.read(60) if answer[0] == number]
             assert answers, f"no end of a direct get from {at}"
             for _, _, header, payload in answers:
                 fields = dict(line.split(b": ", 1) for line in header.split(b"\r\n") if b": " in line)

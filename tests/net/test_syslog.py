@@ -24,7 +24,7 @@ PID = os.getpid()
 def udp() -> Iterator[socket.socket]:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.bind(("127.0.0.1", 0))
-        sock.settimeout(5)
+        sock.settimeout(60)
         yield sock
 
 
@@ -51,7 +51,7 @@ def test_a_local_entry_is_a_daemons(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     path = str(tmp_path / "log")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as daemon:
         daemon.bind(path)
-        daemon.settimeout(5)
+        daemon.settimeout(60)
         monkeypatch.setattr(syslog, "LOCAL_SOCKETS", (path,))
         sink = Syslog(wall_ns=lambda: MOMENT_NS)
         sink.enter("ERR", "x")
@@ -73,10 +73,10 @@ def test_a_stream_that_breaks_is_made_anew_and_what_was_lost_is_counted() -> Non
         for number in range(3):
             sink.enter("INF", f"lost {number}")
         now[0] += RETRY_NS
-        server.settimeout(5)
+        server.settimeout(60)
         sink.enter("INF", "begins the connection")
         peer, _ = server.accept()
-        peer.settimeout(5)
+        peer.settimeout(60)
         sink.enter("INF", "after")
         received = b""
         while b": after\n" not in received:

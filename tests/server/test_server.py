@@ -51,10 +51,10 @@ class Peer:
     info = b""
 
     async def line(self) -> bytes:
-        return await asyncio.wait_for(self.reader.readline(), 5)
+        return await asyncio.wait_for(self.reader.readline(), 60)
 
     async def rest(self) -> bytes:
-        return await asyncio.wait_for(self.reader.read(), 5)
+        return await asyncio.wait_for(self.reader.read(), 60)
 
     def say(self, data: bytes) -> None:
         self.writer.write(data)
@@ -83,7 +83,7 @@ def play(story: Callable[[Server, Lines], Awaitable[None]], **options: Any) -> L
         server = Server(Options(port=-1, **options), log)
         await server.start()
         try:
-            await asyncio.wait_for(story(server, lines), 20)
+            await asyncio.wait_for(story(server, lines), 120)
         finally:
             await server.stop()
         assert server.half_closed == 0
@@ -201,7 +201,7 @@ def test_what_a_client_said_before_it_reset_the_connection_is_done_and_its_end_i
             await witness.close()
 
     with asyncio.Runner(loop_factory=factory) as runner:
-        runner.run(asyncio.wait_for(run(), 20))
+        runner.run(asyncio.wait_for(run(), 120))
 
 
 def test_a_port_in_use_is_one_clear_error() -> None:
@@ -266,10 +266,10 @@ def test_stopping_does_not_wait_for_a_client_that_does_not_read() -> None:
         await asyncio.sleep(0)
         begun = asyncio.get_running_loop().time()
         await server.stop()
-        assert asyncio.get_running_loop().time() - begun < 3
+        assert asyncio.get_running_loop().time() - begun < 60
         peer.writer.transport.abort()
 
-    play(story)
+    play(story, write_deadline_s=200)
 
 
 def test_a_lame_duck_refuses_newcomers_tells_the_others_and_ends() -> None:

@@ -56,7 +56,7 @@ def test_a_helper_that_is_not_given_a_file_does_not_say_that_it_is_synced(tmp_pa
     helper = subprocess.Popen(arguments, pass_fds=[theirs.fileno()], stderr=subprocess.PIPE)
     theirs.close()
     ours.sendall(_sync_helper.REQUEST.pack(b"f", 0) + _sync_helper.REQUEST.pack(b"s", 1))
-    _, said = helper.communicate(timeout=20)
+    _, said = helper.communicate(timeout=60)
     assert helper.returncode == 1
     assert b"did not come" in said
     with ours, suppress(ConnectionResetError):  # it went with a request unread

@@ -88,7 +88,7 @@ def pages(server: ServerProcess) -> Iterator[tuple[str, str]]:
         for query in QUERIES:
             url = server.monitor.rstrip("/") + path + query
             try:
-                with urlopen(url, timeout=10) as answer:
+                with urlopen(url, timeout=60) as answer:
                     yield path + query, answer.read().decode()
             except HTTPError as error:
                 yield path + query, error.read().decode()
