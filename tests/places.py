@@ -183,6 +183,11 @@ class ServerProcess:
         with urlopen(f"{self.monitor.rstrip('/')}/{path}", timeout=PATIENCE_S) as answer:
             return dict(json.load(answer))
 
+    def cpu_s(self) -> float:
+        """The time that its threads have run so far."""
+        words = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+
     def rss_bytes(self) -> int:
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         return int(status.split("VmRSS:")[1].split()[0]) * 1024
