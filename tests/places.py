@@ -168,6 +168,15 @@ class ServerProcess:
     def dial(self) -> TcpLine:
         return TcpLine(self.host, self.port)
 
+    def hang_up(self, line: TcpLine) -> None:
+        """Close a connection and return when the server has seen it."""
+        port = line.socket.getsockname()[1]
+        line.close()
+        ends = time.monotonic() + PATIENCE_S
+        while any(connection["port"] == port for connection in self.page("connz?limit=10000")["connections"]):
+            assert time.monotonic() < ends, "the server does not see that a connection was closed"
+            time.sleep(0.002)
+
     def now(self) -> float:
         return time.monotonic()
 

@@ -43,6 +43,9 @@ class Place(Protocol):
     def dial(self) -> Line:
         """Open a connection."""
 
+    def hang_up(self, line: Line) -> None:
+        """Close a connection and return when the server has seen it."""
+
     def now(self) -> float:
         """The time in seconds, as this place has it."""
 
@@ -412,7 +415,7 @@ class Player:
     def _closes(self, step: Step) -> None:
         for talk in self._named(step.who):
             talk.settle()
-            talk.line.close()
+            self._place.hang_up(talk.line)
             talk.closed = True
 
     def _send(self, step: Step) -> None:

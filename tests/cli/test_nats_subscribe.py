@@ -217,7 +217,7 @@ def test_nobody_reading_its_output_ends_it_quietly(nats: Nats) -> None:
     os.close(read_end)
     nats.run("pub", "pipe", "x")
     assert listener.stderr.read() == b""
-    assert listener.wait(20) == 141
+    assert listener.wait(PATIENCE_S) == 141
     listener.stderr.close()
 
 

@@ -85,8 +85,10 @@ def test_a_server_that_is_stopped_acknowledges_what_it_took(tmp_path: Path) -> N
         server = serve(tmp_path)
         await server.start()
         await ask(server, "$JS.API.STREAM.CREATE.S", {"name": "S"})
+        before = server.road.in_msgs
         asking = asyncio.create_task(ask(server, "S", count=50))
-        await asyncio.sleep(0.05)
+        while server.road.in_msgs < before + 50:
+            await asyncio.sleep(0)
         await server.stop()
         assert [answer["seq"] for answer in await asking] == list(range(1, 51))
 

@@ -32,7 +32,7 @@ def test_signals_for_the_server_do_not_end_the_helper_before_the_last_sync(tmp_p
         assert helper.poll() is None
     finally:
         log.close()
-    assert helper.wait(5) == 0
+    assert helper.wait(60) == 0
 
 
 def test_a_helper_that_is_killed_fails_the_log_and_nobody_who_appends(tmp_path: Path) -> None:
@@ -44,7 +44,7 @@ def test_a_helper_that_is_killed_fails_the_log_and_nobody_who_appends(tmp_path: 
     log._disk._helper.wait()
     log.append(1, 1, 2, 0, b"s", None, b"payload")
     log.kick()
-    log.settle(5)
+    log.settle(60)
     assert log.failure.endswith("the process that waits for the disk has ended")
     assert log.durable == durable
     log.close()
