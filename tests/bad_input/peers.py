@@ -50,15 +50,31 @@ class Peer:
         return bool(data)
 
     def exactly(self, size: int) -> bytes:
+        """So many bytes of whole frames; a PING of the server between them is answered and passed over."""
+        at = 0
+        while at < size:
+            while (end := self.inbox.find(b"\r\n", at)) < 0:
+                self._need_more()
+            line = self.inbox[at:end]
+            if line == b"PING":
+                self.inbox = self.inbox[:at] + self.inbox[end + 2 :]
+                self.send(b"PONG\r\n")
+                continue
+            at = end + 2
+            if line.startswith((b"MSG ", b"HMSG ")):
+                at += int(line.split()[-1]) + 2
         while len(self.inbox) < size:
-            assert self._more(), f"closed after {self.inbox[:200]!r}"
+            self._need_more()
         data, self.inbox = self.inbox[:size], self.inbox[size:]
         return data
+
+    def _need_more(self) -> None:
+        assert self._more(), f"closed after {self.inbox[:200]!r}"
 
     def line(self) -> bytes:
         """The next line without its end; a PING of the server is answered and passed over."""
         while (end := self.inbox.find(b"\r\n")) < 0:
-            assert self._more(), f"closed after {self.inbox[:200]!r}"
+            self._need_more()
         line, self.inbox = self.inbox[:end], self.inbox[end + 2 :]
         if line == b"PING":
             self.send(b"PONG\r\n")

@@ -175,7 +175,7 @@ def test_whoever_publishes_faster_than_the_disk_takes_it_is_not_read_from(
 
     monkeypatch.setattr("natsd.server.jetstream.FileStore", Slow)
     if FORM == "native":
-        monkeypatch.setattr("natsd.store.file.Log", partial(Log, slow_ns=2_000_000))
+        monkeypatch.setattr("natsd.store.file.Log", partial(Log, slow_ns=20_000_000))
 
     async def run() -> None:
         async with serve(tmp_path) as server:
