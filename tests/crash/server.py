@@ -23,7 +23,10 @@ class Victim:
         # It is connected to before it listens, and after it was killed.
         self._held = HeldPort(for_server=True)
         self.port = self._held.number
-        arguments = ["-a", "127.0.0.1", "-p", str(self.port), "-js", "-sd", str(directory / "js")]
+        # Without this limit it would be what the disk has left, and publishes could be refused before the disk is full.
+        config = directory / "server.conf"
+        config.write_text(f'jetstream {{ store_dir: "{directory / "js"}", max_file_store: 100GB }}\n')
+        arguments = ["-a", "127.0.0.1", "-p", str(self.port), "-c", str(config)]
         with open(directory / "server.log", "ab") as log:
             self._process = subprocess.Popen([sys.executable, "-m", "natsd", *arguments], stderr=log)
 
