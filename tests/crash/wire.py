@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import select
 import socket
+import time
 from typing import Any
 
 
@@ -86,7 +87,8 @@ class Wire:
         """A request of the JetStream API and its answer."""
         number, data = self.ask(subject, b"" if body is None else json.dumps(body).encode())
         self.send(data)
-        for _ in range(600):
+        until = time.monotonic() + 60
+        while time.monotonic() < until:
             for answered, _, _, payload in self.read(0.1):
                 if answered == number:
                     return json.loads(payload)
