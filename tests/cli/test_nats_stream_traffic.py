@@ -228,7 +228,7 @@ def test_account_info_shows_what_is_used(orders: Inside) -> None:
     assert re.search(r"\n +Streams: 1\n", out) and re.search(r"\n +Streams: 1 of Unlimited\n", out)
 
 
-def test_the_shell_completes_streams_consumers_and_buckets(orders: Inside) -> None:
+def test_the_shell_completes_streams_consumers_and_buckets(orders: Inside, nowhere: str) -> None:
     orders.ok("consumer", "add", "ORDERS", "WORKER", "--pull", "--defaults")
     orders.ok("kv", "add", "CONFIG")
     nats = Nats(orders.url)
@@ -253,4 +253,4 @@ def test_the_shell_completes_streams_consumers_and_buckets(orders: Inside) -> No
     assert complete("nats bench js consume --stream ORDERS --consumer W") == ["WORKER"]
     assert complete("nats bench kv get --bucket C") == ["CONFIG"]
     assert complete("nats schema info stream_p") == ["stream_purge_request"]
-    assert complete("nats stream info -s nats://127.0.0.1:1 O") == []
+    assert complete(f"nats stream info -s {nowhere} O") == []

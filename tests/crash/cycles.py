@@ -260,7 +260,7 @@ class Cycles:
             number, data = wire.ask(f"{API}.DIRECT.GET.{name}", json.dumps({"seq": seq, "batch": AT_ONCE}).encode())
             wire.send(data)
             ended = False
-            until = time.monotonic() + 30
+            until = time.monotonic() + 60
             while not ended:
                 assert time.monotonic() < until, f"no end of a direct get of {name} from {seq}"
                 for answered, _, header, payload in wire.read(0.1):

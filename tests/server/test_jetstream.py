@@ -112,8 +112,10 @@ def test_a_server_that_is_stopped_acknowledges_what_it_took(tmp_path: Path) -> N
         server = serve(tmp_path)
         await server.start()
         await ask(server, "$JS.API.STREAM.CREATE.S", {"name": "S"})
+        before = server.road.in_msgs
         asking = asyncio.create_task(ask(server, "S", count=50))
-        await asyncio.sleep(0.05)
+        while server.road.in_msgs < before + 50:
+            await asyncio.sleep(0)
         await server.stop()
         assert [answer["seq"] for answer in await asking] == list(range(1, 51))
 
@@ -200,7 +202,7 @@ def test_whoever_publishes_faster_than_the_disk_takes_it_is_not_read_from(
 
     monkeypatch.setattr("natsd.server.jetstream.FileStore", Slow)
     if FORM == "native":
-        monkeypatch.setattr("natsd.store.file.Log", partial(Log, slow_ns=2_000_000))
+        monkeypatch.setattr("natsd.store.file.Log", partial(Log, slow_ns=20_000_000))
 
     async def run() -> None:
         async with serve(tmp_path) as server:
