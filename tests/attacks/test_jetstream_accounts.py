@@ -8,10 +8,10 @@ from __future__ import annotations
 import json
 
 from natsd.accounts.account import Account
-from natsd.jetstream.consumer_api import ROUTES as CONSUMERS
-from natsd.jetstream.message_api import ROUTES as MESSAGES
-from natsd.jetstream.snapshot_api import ROUTES as SNAPSHOTS
-from natsd.jetstream.stream_api import ROUTES as STREAMS
+from natsd.jetstream.api.consumer_api import ROUTES as CONSUMERS
+from natsd.jetstream.api.message_api import ROUTES as MESSAGES
+from natsd.jetstream.api.snapshot_api import ROUTES as SNAPSHOTS
+from natsd.jetstream.api.stream_api import ROUTES as STREAMS
 from natsd.kernel import Subscription
 from tests.jetstream.house import House
 

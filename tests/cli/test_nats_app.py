@@ -177,7 +177,7 @@ def test_a_command_imports_nothing_that_it_does_not_need(nats: Nats) -> None:
         timeout=60,
     )
     modules = set(done.stdout.split())
-    assert "natsd.cli.nats.publish" in modules
+    assert "natsd.cli.nats.messages.publish" in modules
     unneeded = {
         "asyncio",
         "ssl",
@@ -191,7 +191,7 @@ def test_a_command_imports_nothing_that_it_does_not_need(nats: Nats) -> None:
         "importlib.metadata",
         "natsd.cli.templates",
         "natsd.cli.progress",
-        "natsd.cli.nats.subscribe",
+        "natsd.cli.nats.messages.subscribe",
         "natsd.net",
         "natsd.server",
     }

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from natsd.cli.nats.bench_clients import Frames
-from natsd.cli.nats.bench_core import shares
-from natsd.cli.nats.bench_results import Sample, join, old_report, percentile, report
+from natsd.cli.nats.bench.bench_clients import Frames
+from natsd.cli.nats.bench.bench_core import shares
+from natsd.cli.nats.bench.bench_results import Sample, join, old_report, percentile, report
 from tests.cli.commands import PATIENCE_S
 
 if TYPE_CHECKING:
@@ -185,7 +185,7 @@ def test_an_interrupt_leaves_no_client_behind(nats: Nats) -> None:
 
 SIGNALLED_AT_BIRTH = """
 import os, signal
-from natsd.cli.nats.bench_crew import Crew
+from natsd.cli.nats.bench.bench_crew import Crew
 
 signal.signal(signal.SIGTERM, signal.default_int_handler)
 os.register_at_fork(after_in_child=lambda: os.kill(os.getpid(), signal.SIGTERM))

@@ -42,7 +42,7 @@ def test_a_publish_that_no_stream_takes_fails(orders: Inside) -> None:
 def test_schedules_are_headers(orders: Inside) -> None:
     for flags in (("--schedule-every", "1m"), ("--schedule-dest", "d"), ("--schedule-dest", "d", "--schedule-at", "x")):
         assert orders.run("pub", "orders.x", "y", *flags).code == 2
-    from natsd.cli.nats.publish_js import schedule
+    from natsd.cli.nats.messages.publish_js import schedule
 
     assert schedule("", 0, 90 * 10**9, "", "d", "s", 5 * 10**9) == [
         ("Nats-Schedule", "@every 1m30s"),

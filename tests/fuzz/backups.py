@@ -6,9 +6,9 @@ import random
 from functools import cache
 from pathlib import Path
 
-from natsd.jetstream import archive, tarball
-from natsd.jetstream.backup import BackupError, Reader
-from natsd.jetstream.packing import Unpacker
+from natsd.jetstream.backups import archive, tarball
+from natsd.jetstream.backups.backup import BackupError, Reader
+from natsd.jetstream.backups.packing import Unpacker
 
 DATA = Path(__file__).parent.parent / "jetstream" / "data"
 NAMES = sorted(path.relative_to(DATA).as_posix() for path in DATA.glob("*/*"))

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from natsd.jetstream.consumer import Consumer
+from natsd.jetstream.consumers.consumer import Consumer
 from tests.jetstream.house import House, reply_numbers
 
 

@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from natsd.jetstream import backup
-from natsd.jetstream.archive import END, Reader, render_entry, render_state
+from natsd.jetstream.backups import backup
+from natsd.jetstream.backups.archive import END, Reader, render_entry, render_state
 
 SIZES = [0, 1, 5, 127, 128, 300, 20_000]
 TIMES = [0, 1, -1, 127, -128, 1 << 55, (1 << 55) - 1, 1 << 56, 1_795_855_829_691_716_880, (1 << 63) - 1, -(1 << 63)]

@@ -9,11 +9,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from natsd.jetstream.message_api import DeleteRequest, GetRequest, PurgeRequest
-from natsd.jetstream.request_json import decode
-from natsd.jetstream.snapshot_api import SnapshotRequest
-from natsd.jetstream.stream_api import InfoRequest, ListRequest
-from natsd.jetstream.stream_config import StreamConfig
+from natsd.jetstream.api.message_api import DeleteRequest, GetRequest, PurgeRequest
+from natsd.jetstream.api.request_json import decode
+from natsd.jetstream.api.snapshot_api import SnapshotRequest
+from natsd.jetstream.api.stream_api import InfoRequest, ListRequest
+from natsd.jetstream.streams.stream_config import StreamConfig
 from tests.jetstream.house import House
 from tests.jetstream.test_publishing import put
 

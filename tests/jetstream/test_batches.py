@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from natsd.jetstream import batches
-from natsd.jetstream.publishing import Publishing
+from natsd.jetstream.streams import batches
+from natsd.jetstream.streams.publishing import Publishing
 from natsd.store.file import FileStore
 from tests.jetstream.house import House, Inbox
 from tests.jetstream.test_publishing import block, error_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from natsd.jetstream.consumer_state import CHECKPOINT_BYTES, ConsumerState
+from natsd.jetstream.consumers.consumer_state import CHECKPOINT_BYTES, ConsumerState
 from tests.jetstream.house import House
 
 

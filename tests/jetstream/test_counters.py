@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from natsd.jetstream import counters, headers
+from natsd.jetstream import headers
 from natsd.jetstream.errors import ApiError
+from natsd.jetstream.streams import counters
 from tests.jetstream.house import House
 from tests.jetstream.test_publishing import block, error_of, put
 

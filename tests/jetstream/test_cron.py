@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from natsd.jetstream.cron import next_due, next_second, parse_pattern
 from natsd.jetstream.dates import parse_date
+from natsd.jetstream.streams.cron import next_due, next_second, parse_pattern
 
 BERLIN = ZoneInfo("Europe/Berlin")
 S = 10**9

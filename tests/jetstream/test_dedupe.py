@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from natsd.jetstream import dedupe
-from natsd.jetstream.dedupe import Dedupe
+from natsd.jetstream.streams import dedupe
+from natsd.jetstream.streams.dedupe import Dedupe
 
 
 def test_an_id_is_known_within_the_window() -> None:

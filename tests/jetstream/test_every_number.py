@@ -12,9 +12,9 @@ from typing import Any, get_args, get_type_hints
 import msgspec
 import pytest
 
-from natsd.jetstream import request as request_room
-from natsd.jetstream.api import _find_routes
-from natsd.jetstream.pull import NextRequest
+from natsd.jetstream.api import request as request_room
+from natsd.jetstream.api.api import _find_routes
+from natsd.jetstream.consumers.pull import NextRequest
 from tests.jetstream.house import House
 from tests.jetstream.test_publishing import put
 

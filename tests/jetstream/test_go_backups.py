@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
+from natsd.jetstream.backups.packing import pack
 from natsd.jetstream.dates import parse_date, render_date
-from natsd.jetstream.packing import pack
 from natsd.store import highway
 from tests.jetstream.house import House
 from tests.jetstream.test_restore import bring_back, is_refused, unpacked

@@ -10,7 +10,7 @@ from weakref import ref
 
 import pytest
 
-from natsd.jetstream.consumer import Consumer
+from natsd.jetstream.consumers.consumer import Consumer
 from tests.jetstream.house import House
 from tests.jetstream.test_publishing import block, put
 

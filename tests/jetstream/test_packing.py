@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from natsd.jetstream.packing import MAGICS, MOST_BYTES, PackingError, Unpacker, pack
+from natsd.jetstream.backups.packing import MAGICS, MOST_BYTES, PackingError, Unpacker, pack
 from natsd.store import block_checksum
 
 S2, SNAPPY = MAGICS

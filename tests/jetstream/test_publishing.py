@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from natsd.jetstream.errors import ApiError
-from natsd.jetstream.ttl import NEVER, parse_ttl
+from natsd.jetstream.streams.ttl import NEVER, parse_ttl
 from tests.jetstream.house import House
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from natsd.jetstream import purging
+from natsd.jetstream.streams import purging
 from tests.jetstream.house import House, Inbox
 from tests.jetstream.test_publishing import put
 

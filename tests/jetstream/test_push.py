@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from natsd.jetstream.push import FIRST_WINDOW_BYTES
+from natsd.jetstream.consumers.push import FIRST_WINDOW_BYTES
 from tests.jetstream.house import House, reply_numbers
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from natsd.jetstream.consumer_state import ConsumerState
-from natsd.jetstream.redelivery import SPARE, Redelivery
+from natsd.jetstream.consumers.consumer_state import ConsumerState
+from natsd.jetstream.consumers.redelivery import SPARE, Redelivery
 
 
 def test_one_message_that_is_put_off_for_ever_takes_no_more_room_than_a_few() -> None:

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from natsd.jetstream import archive
-from natsd.jetstream.packing import Unpacker, pack
+from natsd.jetstream.backups import archive
+from natsd.jetstream.backups.packing import Unpacker, pack
 from natsd.store.contract import StoreError
 from tests.jetstream.house import House
 from tests.jetstream.test_publishing import put

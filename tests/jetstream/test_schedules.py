@@ -10,10 +10,10 @@ import pytest
 from natsd.base.clock import Timers
 from natsd.jetstream import headers
 from natsd.jetstream.dates import render_date
-from natsd.jetstream.schedules import NOTE
-from natsd.jetstream.stream import create_stream
-from natsd.jetstream.stream_check import check_config
-from natsd.jetstream.stream_config import StreamConfig
+from natsd.jetstream.streams.schedules import NOTE
+from natsd.jetstream.streams.stream import create_stream
+from natsd.jetstream.streams.stream_check import check_config
+from natsd.jetstream.streams.stream_config import StreamConfig
 from natsd.store.file import FileStore
 from tests.jetstream.house import House
 from tests.jetstream.test_publishing import block, error_of, put

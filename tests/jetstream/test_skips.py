@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from natsd.jetstream.skips import Skips
+from natsd.jetstream.consumers.skips import Skips
 from natsd.store.contract import Limits, StreamStore
 from natsd.store.memory import MemoryStore
 

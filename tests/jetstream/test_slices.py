@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from natsd.jetstream import expiry, publishing, purging, slices
+from natsd.jetstream.streams import expiry, publishing, purging, slices
 from natsd.store.file import FileStore
 from tests.jetstream.house import House, Inbox
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from natsd.jetstream import sql_api, sql_query
+from natsd.jetstream.sql import sql_api, sql_query
 from natsd.sql.frames import BATCH, CLOSE, COLUMNS, DONE, FAILED, LOST, NEXT, OPEN, ROWS, START, Frames, render_frame
 from natsd.sql.scan import Scan
 from natsd.store.contract import StoreError
@@ -397,7 +397,7 @@ def test_a_message_that_cannot_be_read_ends_it(house: SqlHouse, monkeypatch: pyt
     house.query()
     process = house.processes.last
     process.take()
-    monkeypatch.setattr("natsd.jetstream.sql_walk.Walk.take", fail)
+    monkeypatch.setattr("natsd.jetstream.sql.sql_walk.Walk.take", fail)
     process.open(1)
     assert process.take() == [(LOST, "message 1 of stream 1 cannot be read back")]
 

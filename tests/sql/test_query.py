@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from natsd.jetstream.sql_walk import StreamReader
+from natsd.jetstream.sql.sql_walk import StreamReader
 from natsd.sql.query import INVALID, MEMORY_LIMIT, TIME_LIMIT, Query, SqlError, _match
 from natsd.sql.table import MOST_CURSORS, TIMES
 from natsd.sql.values import (

@@ -12,8 +12,8 @@ import msgspec
 from natsd.jetstream.dates import render_date
 
 if TYPE_CHECKING:
+    from natsd.jetstream.api.request import ApiRequest
     from natsd.jetstream.home import Home
-    from natsd.jetstream.request import ApiRequest
 
 PREFIX = "$JS.EVENT.ADVISORY."
 TYPE_PREFIX = "io.nats.jetstream.advisory.v1."

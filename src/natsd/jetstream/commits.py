@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from natsd.base.log import Log
-    from natsd.jetstream.stream import Stream
+    from natsd.jetstream.streams.stream import Stream
     from natsd.store.contract import Store
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from natsd.jetstream.advisories import Advisories
-from natsd.jetstream.api import Api
-from natsd.jetstream.consumers import Consumers
+from natsd.jetstream.api.api import Api
+from natsd.jetstream.consumers.consumers import Consumers
 from natsd.jetstream.errors import ApiError
 from natsd.jetstream.subject_index import SubjectIndex
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from natsd.base.chance import Chance
     from natsd.base.clock import Clock, Timers
     from natsd.base.log import Log
+    from natsd.jetstream.backups.restore import Restore
     from natsd.jetstream.commits import Commits
     from natsd.jetstream.jetstream import JetStream
     from natsd.jetstream.limits import AccountLimits
-    from natsd.jetstream.restore import Restore
-    from natsd.jetstream.sourcing import Inflow
-    from natsd.jetstream.stream import Stream
-    from natsd.jetstream.stream_config import StreamConfig
+    from natsd.jetstream.streams.sourcing import Inflow
+    from natsd.jetstream.streams.stream import Stream
+    from natsd.jetstream.streams.stream_config import StreamConfig
     from natsd.kernel import Sublist
 
 

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 from natsd.base.surprise import tell
 from natsd.base.version import API_LEVEL
 from natsd.jetstream.commits import Commits
-from natsd.jetstream.consumer_create import restore_consumers
+from natsd.jetstream.consumers.consumer_create import restore_consumers
 from natsd.jetstream.errors import ApiError
 from natsd.jetstream.home import Home
 from natsd.jetstream.limits import AccountLimits, ServerLimits
-from natsd.jetstream.sql_api import SqlQueue
-from natsd.jetstream.stream import Stream
-from natsd.jetstream.stream_check import dynamic_metadata
-from natsd.jetstream.stream_config import is_unfinished, load_config
+from natsd.jetstream.sql.sql_api import SqlQueue
+from natsd.jetstream.streams.stream import Stream
+from natsd.jetstream.streams.stream_check import dynamic_metadata
+from natsd.jetstream.streams.stream_config import is_unfinished, load_config
 from natsd.jetstream.turns import Turns
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from natsd.base.chance import Chance
     from natsd.base.clock import Clock, Timers
     from natsd.base.log import Log
-    from natsd.jetstream.sql_query import Workers
+    from natsd.jetstream.sql.sql_query import Workers
     from natsd.store.contract import Store
 
 

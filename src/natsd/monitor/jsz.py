@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from natsd.base.clock import to_ns
-from natsd.jetstream.consumer_info import info as consumer_info
+from natsd.jetstream.consumers.consumer_info import info as consumer_info
 from natsd.monitor.times import date
 from natsd.monitor.view import DEFAULT_LIMIT
 
 if TYPE_CHECKING:
     from natsd.jetstream.home import Home
-    from natsd.jetstream.stream import Stream
+    from natsd.jetstream.streams.stream import Stream
     from natsd.monitor.document import Document
     from natsd.monitor.query import Query
     from natsd.monitor.view import ServerView, StorageView

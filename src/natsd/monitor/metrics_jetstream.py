@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from natsd.jetstream.consumer_info import info as consumer_info
+from natsd.jetstream.consumers.consumer_info import info as consumer_info
 from natsd.monitor.document import CHUNK, PAUSE
 from natsd.monitor.metrics_text import render_sample
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from natsd.jetstream.home import Home
-    from natsd.jetstream.stream import Stream
+    from natsd.jetstream.streams.stream import Stream
     from natsd.monitor.view import StorageView
 
     Sample = tuple[Mapping[str, str], tuple[int, ...]]

@@ -1,0 +1,1 @@
+"""Requests to `$JS.API`: who answers which, what is asked, what is wrong with it."""

@@ -1,0 +1,1 @@
+"""Backups of streams, as natscli and Go servers write and read them."""

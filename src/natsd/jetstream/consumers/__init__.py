@@ -1,0 +1,1 @@
+"""Consumers: their configuration and state, who gets the next message, what comes back."""

@@ -1,0 +1,1 @@
+"""SQL over a stream: its request, and the walk through messages that answers it."""
