@@ -47,7 +47,7 @@ def _go_command() -> str | None:
 
 def launch(words: list[str], environment: dict[str, str]) -> float:
     began = time.monotonic()
-    done = subprocess.run(words, env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=30)
+    done = subprocess.run(words, env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=60)
     elapsed_ms = (time.monotonic() - began) * 1000
     if done.returncode:
         raise RuntimeError(f"{' '.join(words)}: {done.stderr.decode(errors='replace').strip()[-300:]}")

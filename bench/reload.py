@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-WAIT_S = 20.0
+WAIT_S = 60.0
 IDLE = 50
 WARM_UP = 0.2
 """Of the reloads: memory is compared from there on."""

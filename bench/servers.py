@@ -80,7 +80,7 @@ def _go_servers_on_path() -> list[str]:
 
 def _ask(command: list[str], environment: dict[str, str] | None = None) -> str:
     try:
-        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=20).stdout
+        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60).stdout
     except (OSError, subprocess.TimeoutExpired):
         return ""
 
@@ -133,7 +133,7 @@ class Server:
             )
         if self._cpu is not None:
             os.sched_setaffinity(self._process.pid, {self._cpu})
-        deadline = time.monotonic() + (300 if self._store else 10)
+        deadline = time.monotonic() + (300 if self._store else 60)
         while not self._find_port():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 said = log.read_text(errors="replace").strip()[-300:]
@@ -181,7 +181,7 @@ class Server:
 
     def connect(self) -> socket.socket:
         """A blocking socket on which INFO, CONNECT, PING and PONG are done."""
-        connection = socket.create_connection(("127.0.0.1", self.port), timeout=10)
+        connection = socket.create_connection(("127.0.0.1", self.port), timeout=60)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         expect(connection, b"\r\n")
         connection.sendall(self.greeting)

@@ -40,7 +40,7 @@ def launch(kind: Kind) -> float:
     finally:
         process.terminate()
         process.stderr.close()
-        process.wait(10)
+        process.wait(60)
 
 
 if __name__ == "__main__":

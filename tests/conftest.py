@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,11 @@ which runs; `kernel` and `fuzz` try both forms in one run; `test_project.py` loo
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # A suite that is started in the background, or under nohup, ignores signals, and so would the programs that it
+    # starts. What is handled here is at its default there again.
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
     # An installed natsd brings its fixtures by entry point; a checkout on the path does not.
     if not config.pluginmanager.hasplugin("natsd"):
         from natsd.testing import plugin

@@ -14,6 +14,7 @@ from natsd.session.session import Session
 
 if TYPE_CHECKING:
     from natsd.kernel import Outbound
+    from tests.transcript import Line
 
 
 class MemoryLine:
@@ -76,6 +77,9 @@ class MemoryPlace:
 
     def dial(self) -> MemoryLine:
         return MemoryLine(self)
+
+    def hang_up(self, line: Line) -> None:
+        line.close()
 
     def now(self) -> float:
         return self._clock.now_ns() / SECOND_NS

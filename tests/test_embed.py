@@ -13,10 +13,11 @@ import pytest
 import natsd
 from natsd.base.errors import ListenError, OptionsError
 from natsd.embed import ThreadedServer
+from tests.ports import HeldPort
 
 
 def greeting(port: int) -> dict[str, object]:
-    with socket.create_connection(("127.0.0.1", port), timeout=5) as sock, sock.makefile("rb") as file:
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as sock, sock.makefile("rb") as file:
         info = json.loads(file.readline()[5:])
         assert isinstance(info, dict)
         return info
@@ -35,14 +36,16 @@ def test_in_an_asyncio_program() -> None:
 
 
 def test_in_any_other_program() -> None:
-    with natsd.run_in_thread(server_name="two") as server:
-        assert greeting(server.port)["server_name"] == "two"
-        assert server.client_url == f"nats://{server.host}:{server.port}"
-        assert server.running
-        assert server.call(lambda inner: inner.name) == "two"
-    assert not server.running
-    with pytest.raises(ConnectionRefusedError):
-        greeting(server.port)
+    with HeldPort(for_server=True) as port:
+        with natsd.run_in_thread(port=port, server_name="two") as server:
+            assert server.port == port
+            assert greeting(port)["server_name"] == "two"
+            assert server.client_url == f"nats://{server.host}:{port}"
+            assert server.running
+            assert server.call(lambda inner: inner.name) == "two"
+        assert not server.running
+        with pytest.raises(ConnectionRefusedError):
+            greeting(port)
 
 
 def test_several_servers_in_one_process_know_nothing_of_each_other() -> None:
@@ -80,13 +83,13 @@ def test_a_server_that_went_lame_has_stopped_by_itself() -> None:
         server.call(lambda inner: inner.start_lame_duck())
         thread = server._thread
         assert thread is not None
-        thread.join(5)
+        thread.join(60)
         assert not server.running
 
 
 def test_monitoring_pages_and_ports_file_come_with_it(tmp_path: Path) -> None:
     with natsd.run_in_thread(http_port=-1, ports_file_dir=str(tmp_path)) as server:
-        with urlopen(server.monitor_url + "/varz", timeout=5) as answer:
+        with urlopen(server.monitor_url + "/varz", timeout=60) as answer:
             assert json.load(answer)["port"] == server.port
         listing = json.loads(next(tmp_path.glob("*.ports")).read_text())
         assert listing == {"nats": [server.client_url], "monitoring": [server.monitor_url]}
@@ -94,15 +97,16 @@ def test_monitoring_pages_and_ports_file_come_with_it(tmp_path: Path) -> None:
 
 
 def test_a_ports_file_that_cannot_be_written_leaves_nothing_running(tmp_path: Path) -> None:
-    async def run() -> None:
-        server = natsd.Server(ports_file_dir=str(tmp_path / "missing"))
+    async def run(port: int) -> None:
+        server = natsd.Server(port=port, ports_file_dir=str(tmp_path / "missing"))
         with pytest.raises(OSError, match="No such file"):
             await server.start()
         assert not server.running
         with pytest.raises(ConnectionRefusedError):
-            await asyncio.open_connection("127.0.0.1", server.port)
+            await asyncio.open_connection("127.0.0.1", port)
 
-    asyncio.run(run())
+    with HeldPort(for_server=True) as port:
+        asyncio.run(run(port))
 
 
 def test_where_there_is_no_uvloop_asyncio_serves(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -105,7 +105,7 @@ def words_in_order(words: tuple[str, ...] | set[str]) -> str:
 
 def help_of(program: str, *words: str) -> str:
     start = f"import sys; from natsd.cli.{program}_main import main; sys.exit(main())"
-    done = subprocess.run([sys.executable, "-c", start, *words], capture_output=True, text=True, timeout=30)
+    done = subprocess.run([sys.executable, "-c", start, *words], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, f"{program} {' '.join(words)}: {done.stderr}"
     return done.stdout
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
-PATIENCE_S = 8.0
+PATIENCE_S = 60.0
 PIECE_S = 0.003
 """How long after a piece of a line the next one is sent, so that the server reads them one by one."""
 MANNER = '{"verbose":false,"pedantic":false,"headers":true}'
@@ -42,6 +42,9 @@ class Place(Protocol):
 
     def dial(self) -> Line:
         """Open a connection."""
+
+    def hang_up(self, line: Line) -> None:
+        """Close a connection and return when the server has seen it."""
 
     def now(self) -> float:
         """The time in seconds, as this place has it."""
@@ -412,7 +415,7 @@ class Player:
     def _closes(self, step: Step) -> None:
         for talk in self._named(step.who):
             talk.settle()
-            talk.line.close()
+            self._place.hang_up(talk.line)
             talk.closed = True
 
     def _send(self, step: Step) -> None:

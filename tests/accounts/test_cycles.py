@@ -66,9 +66,9 @@ def test_a_ladder_of_many_ways_is_searched_at_once() -> None:
         before = (str(step - 1), f"{step - 1}b")
         for name in (str(step), f"{step}b"):
             records.append(account(name, ["x"], [(before[0], "x", "x"), (before[1], "x", "x")], True))
-    started = time.monotonic()
+    started = time.process_time()
     assert len(build_accounts(records).records) == 120
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5
 
 
 def test_a_row_of_accounts_that_is_too_long_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from natsd.cli.server_flags import parse
 from natsd.net.tls_context import Security
 from natsd.server.configure import load_file, make_options
 from tests.certificates import Authority
-from tests.places import ServerProcess, Servers
+from tests.places import PATIENCE_S, ServerProcess, Servers
 
 CONNECT = b'CONNECT {"verbose":false}\r\nPING\r\n'
 
@@ -60,7 +60,7 @@ def enter(
     server: ServerProcess, context: ssl.SSLContext, session: ssl.SSLSession | None = None
 ) -> tuple[bool, bool, ssl.SSLSession | None]:
     """Whether somebody gets in, whether an old session was taken up, and the session for the next time."""
-    with closing(socket.create_connection((server.host, server.port), timeout=10)) as plain:
+    with closing(socket.create_connection((server.host, server.port), timeout=PATIENCE_S)) as plain:
         while not plain.recv(65536).endswith(b"\r\n"):
             pass
         try:
@@ -176,7 +176,7 @@ def test_nobody_becomes_the_user_of_those_who_say_nothing_without_tls(
     line = server.dial()
     line.send(words)
     said = b""
-    while data := line.receive(5.0):
+    while data := line.receive(PATIENCE_S):
         said += data
     line.close()
     assert b"PONG" not in said and b"+OK" not in said

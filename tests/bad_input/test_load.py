@@ -34,7 +34,7 @@ def test_a_hundred_thousand_subscriptions_to_everything(servers: Servers, form: 
     greedy.exactly(sum(map(len, frames)))
     greedy.settle()
     greedy.close()
-    assert eventually(lambda: server.page("subsz")["num_subscriptions"] == before, 10)
+    assert eventually(lambda: server.page("subsz")["num_subscriptions"] == before)
     with HealthyPair(server):
         time.sleep(0.05)
     server.stop()
@@ -88,8 +88,8 @@ def test_a_reader_that_does_not_read_is_cut_off_at_the_write_deadline(servers: S
     with HealthyPair(server):
         speaker.send((b"PUB flood 65536\r\n" + b"f" * 65536 + b"\r\n") * 160)
         speaker.settle()
-        assert eventually(lambda: server.page("varz")["slow_consumers"] == 1, 5)
-        assert eventually(lambda: server.page("connz")["num_connections"] == 3, 2)
+        assert eventually(lambda: server.page("varz")["slow_consumers"] == 1)
+        assert eventually(lambda: server.page("connz")["num_connections"] == 3)
     lazy.close()
     server.stop()
 
@@ -112,11 +112,13 @@ def test_a_fast_producer_is_slowed_before_a_steady_reader_is_cut_off(servers: Se
     thread = threading.Thread(target=produce)
     thread.start()
     total = frames * (len(b"MSG stream 1 16384\r\n") + len(payload) + 2)
-    got = 0
+    got, tail = 0, b""
     while got < total:
         data = reader.socket.recv(MIB // 2)
         assert data, f"cut off after {got} of {total} bytes"
-        got += len(data)
+        pings = (tail + data).count(b"PING\r\n")
+        tail = (tail + data)[-5:]
+        got += len(data) - pings * len(b"PING\r\n")
         time.sleep(0.003)
     thread.join()
     assert got == total
@@ -128,15 +130,13 @@ def test_senders_that_take_their_time_disturb_nobody(server: ServerProcess) -> N
     count = 100
     script = CONNECT + b"SUB loris.%03d 1\r\nPUB loris.%03d 6\r\nslow\r\n\r\nPING\r\n"
     senders = [(number, Peer(server, connect=b"")) for number in range(count)]
-    begin = time.monotonic()
     with HealthyPair(server, worst_s=1.0) as pair:
         streams = [script.replace(b"%03d", b"%03d" % number) for number, _ in senders]
         for at in range(len(streams[0])):
             for stream, (_, peer) in zip(streams, senders, strict=True):
                 peer.send(stream[at : at + 1])
             time.sleep(0.004)
-        spent = time.monotonic() - begin
-    assert pair.count > spent / 0.05
+    assert pair.count > len(streams[0]) / 10
     for number, peer in senders:
         answer = b"MSG loris.%03d 1 6\r\nslow\r\n\r\nPONG\r\n" % number
         assert peer.exactly(len(answer)) == answer

@@ -4,6 +4,7 @@ numbers; what is allowed here is a little more, for what the system's allocator 
 
 from __future__ import annotations
 
+import itertools
 import socket
 import ssl
 import time
@@ -15,7 +16,7 @@ import pytest
 
 from tests.bad_input.peers import HealthyPair, Peer, eventually
 from tests.certificates import Authority
-from tests.places import ServerProcess, Servers
+from tests.places import PATIENCE_S, ServerProcess, Servers
 
 KIB = 1 << 10
 SILENT_BYTES = 4 * KIB
@@ -31,7 +32,7 @@ def silent(server: ServerProcess, count: int, data: bytes = b"") -> Iterator[lis
     with ExitStack() as stack:
         peers = []
         for _ in range(count):
-            peer = stack.enter_context(socket.create_connection((server.host, server.port), 10))
+            peer = stack.enter_context(socket.create_connection((server.host, server.port), PATIENCE_S))
             if data:
                 peer.sendall(data)
             peers.append(peer)
@@ -81,7 +82,7 @@ def test_five_thousand_silent_connections_cost_little_and_disturb_nobody(
     with silent(server, 20):
         before = server.rss_bytes()
         with silent(server, 5000), HealthyPair(server):
-            assert eventually(lambda: connections(server) >= 5022, 10)
+            assert eventually(lambda: connections(server) >= 5022)
             time.sleep(0.2)
             each = (server.rss_bytes() - before) / 5000
             assert each < SILENT_BYTES
@@ -95,7 +96,7 @@ def test_five_thousand_silent_connections_cost_little_and_disturb_nobody(
     ids=["nothing", "half a verb", "half a line", "a long half line", "blank lines"],
 )
 def test_who_does_not_authenticate_in_time_is_closed(servers: Servers, data: bytes) -> None:
-    server = servers.start("natsd", [], {**USERS, "auth_timeout_s": 0.5})
+    server = servers.start("natsd", [], {**USERS, "auth_timeout_s": 1.5})
     with HealthyPair(server), silent(server, 200, data) as peers:
         begin = time.monotonic()
         for peer in peers:
@@ -103,23 +104,23 @@ def test_who_does_not_authenticate_in_time_is_closed(servers: Servers, data: byt
             while chunk := peer.recv(4096):
                 received += chunk
             assert received.endswith(b"-ERR 'Authentication Timeout'\r\n") or b"-ERR 'Unknown Protocol" in received
-        assert time.monotonic() - begin < 3
+        assert time.monotonic() - begin < PATIENCE_S
 
 
 def test_bytes_that_dribble_in_buy_no_time(servers: Servers) -> None:
     server = servers.start("natsd", [], {**USERS, "auth_timeout_s": 0.5})
     with silent(server, 50) as peers:
-        begin = time.monotonic()
-        for at in range(200):
+        for byte in itertools.chain(b'CONNECT {"name":"', itertools.repeat(ord("x"), 4000)):
             for peer in peers:
                 try:
-                    peer.sendall(b'CONNECT {"name":"'[at : at + 1] or b"x")
+                    peer.sendall(bytes([byte]))
                 except OSError:
                     pass
-            if time.monotonic() - begin > 1.5:
+            if connections(server) == 0:
                 break
             time.sleep(0.02)
-        assert eventually(lambda: connections(server) == 0, 1)
+        else:
+            pytest.fail("they dribble on and are still there")
 
 
 def test_half_a_line_costs_no_more_than_a_line(servers: Servers) -> None:
@@ -154,7 +155,7 @@ def test_half_a_handshake_ends_in_time(servers: Servers, tls_config: Path, share
         for peer in peers:
             while peer.recv(4096):
                 pass
-        assert time.monotonic() - begin < 3
+        assert time.monotonic() - begin < PATIENCE_S
     assert eventually(lambda: connections(server) == 0)
 
 
@@ -180,7 +181,7 @@ def test_a_handshake_does_not_stand_for_authentication(servers: Servers, tls_con
             while chunk := peer.recv(4096):
                 received += chunk
             assert received == b"-ERR 'Authentication Timeout'\r\n"
-            assert time.monotonic() - begin < 3
+            assert time.monotonic() - begin < PATIENCE_S
 
 
 def test_a_flood_of_connections_above_the_limit_collects_nowhere(servers: Servers) -> None:
@@ -203,17 +204,19 @@ def test_who_is_refused_and_does_not_read_is_freed_all_the_same(servers: Servers
     descriptors = Path(f"/proc/{server.process.pid}/fd")
     before = len(list(descriptors.iterdir()))
     with silent(server, 300, b'CONNECT {"user":"u","pass":"wrong"}\r\n'):
-        assert eventually(lambda: len(list(descriptors.iterdir())) <= before + 5, 3)
+        assert eventually(lambda: len(list(descriptors.iterdir())) <= before + 5)
     log = server.log.read_text()
     assert 1 <= log.count("authentication error") <= 300
     server.stop()
 
 
 def test_a_client_that_came_in_keeps_its_place_while_others_knock(servers: Servers) -> None:
-    server = servers.start("natsd", [], {**USERS, "auth_timeout_s": 0.5})
+    server = servers.start("natsd", [], {**USERS, "auth_timeout_s": 1.5})
     peer = Peer(server)
-    with silent(server, 100):
-        time.sleep(0.8)
+    with silent(server, 100) as others:
+        for other in others:
+            while other.recv(4096):
+                pass
         peer.send(b"SUB a 1\r\nPUB a 2\r\nhi\r\n")
         assert (peer.line(), peer.line()) == (b"MSG a 1 2", b"hi")
     peer.close()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from natsd.base.clock import SECOND_NS, HandClock, SystemClock, Timers, to_ns
 
 
@@ -144,3 +146,30 @@ def test_rebuilding_while_timers_run_loses_none() -> None:
     timers.schedule(to_ns(6), lambda: ran.append(2))
     clock.move(10)
     assert ran == [1, 2]
+
+
+def test_what_one_timer_fails_at_does_not_hold_up_the_others() -> None:
+    clock, timers = hand_clock()
+    failed: list[Exception] = []
+    ran: list[int] = []
+    timers.on_failed = failed.append
+
+    def fail() -> None:
+        raise ValueError("broken")
+
+    timers.schedule(to_ns(1), fail)
+    timers.schedule(to_ns(1), lambda: ran.append(1))
+    clock.move(2)
+    assert [str(error) for error in failed] == ["broken"]
+    assert ran == [1]
+
+
+def test_without_anybody_to_tell_a_failure_is_raised() -> None:
+    clock, timers = hand_clock()
+
+    def fail() -> None:
+        raise ValueError("broken")
+
+    timers.schedule(to_ns(1), fail)
+    with pytest.raises(ValueError, match="broken"):
+        clock.move(2)

@@ -12,7 +12,7 @@ import threading
 from tests.places import ROOT
 
 ENTRY = "import sys; from natsd.cli.nats_main import main; sys.exit(main())"
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 
 
 class Result:

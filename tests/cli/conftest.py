@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 from collections.abc import Iterator
 
 import pytest
@@ -11,6 +10,7 @@ import pytest
 from tests.cli.commands import Denying, Nats
 from tests.cli.streams import Inside
 from tests.places import ServerProcess, Servers
+from tests.ports import HeldPort
 
 
 @pytest.fixture(scope="session")
@@ -67,8 +67,7 @@ def denying() -> Iterator[Denying]:
 
 
 @pytest.fixture
-def nowhere() -> str:
+def nowhere() -> Iterator[str]:
     """The address of a port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-    return f"nats://127.0.0.1:{port}"
+    with HeldPort() as port:
+        yield f"nats://127.0.0.1:{port}"

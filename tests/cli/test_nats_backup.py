@@ -168,10 +168,10 @@ def test_a_stream_that_exists_and_another_name_are_refused(start: Callable[[Answ
 
 
 def test_a_silent_backup_ends(start: Callable[[Answers], Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from natsd.cli.nats import stream_backup
+    from natsd.cli.nats.streams import stream_backup
 
     monkeypatch.setattr(stream_backup, "SHORTEST_SILENCE_S", 0.2)
     inside, _ = start({"$JS.API.STREAM.SNAPSHOT.A": answer({"config": CONFIG, "state": STATE})})
     begin = time.monotonic()
     result = inside.run("stream", "backup", "A", str(tmp_path), "--timeout", "200ms")
-    assert result.code == 4 and "no data of the backup" in result.err and time.monotonic() - begin < 5
+    assert result.code == 4 and "no data of the backup" in result.err and time.monotonic() - begin < 60

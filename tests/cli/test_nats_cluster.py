@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from natsd.cli.nats import cluster
+from natsd.cli.nats.streams import cluster
 from natsd.client.connection import Connection
 from natsd.client.message import Message
 from tests.cli.streams import Api, Inside

@@ -113,7 +113,7 @@ def test_next_fetches_and_acknowledges(orders: Inside) -> None:
     assert orders.ok("consumer", "next", "ORDERS", "W", "--term").endswith("\nTerminated message\n\n")
     info = orders.json("consumer", "info", "ORDERS", "W")
     assert info["num_ack_pending"] == 1 and info["num_pending"] == 0
-    empty = orders.run("consumer", "next", "ORDERS", "W", "--timeout", "200ms")
+    empty = orders.run("consumer", "next", "ORDERS", "W", "--timeout", "1s")
     assert empty.code == 4 and "no message received" in empty.err
 
 

@@ -181,7 +181,7 @@ def test_credentials_of_a_context(
 
 def test_the_inbox_prefix_of_a_context_is_used(nats: Nats, home: Path, denying: Denying) -> None:
     nats.run("context", "add", "a", "--server", denying.url, "--inbox-prefix", "_MINE", "--select")
-    nats.run("req", "a", "x", "--timeout", "200ms")
+    nats.run("req", "a", "x", "--timeout", "1s")
     assert any(line.startswith(b"SUB _MINE.") for line in denying.lines)
 
 

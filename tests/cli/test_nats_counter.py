@@ -22,7 +22,7 @@ def counting(inside: Inside) -> Inside:
 
 def viewed(counting: Inside, wanted: str, *more: str) -> str:
     """The counter of a source, seen once it has something."""
-    ends = time.monotonic() + 10
+    ends = time.monotonic() + 60
     while wanted not in (out := counting.run("counter", "view", "c.a", "--stream", "D", *more).out):
         assert time.monotonic() < ends, out
     return out

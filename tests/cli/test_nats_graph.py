@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from natsd.cli import console
-from natsd.cli.nats.graph import OF_CONSUMER, OF_STREAM, History
+from natsd.cli.nats.streams.graph import OF_CONSUMER, OF_STREAM, History
 from natsd.cli.plot import render_plot
 from natsd.client.connection import Connection
 

@@ -173,7 +173,7 @@ def test_a_damaged_object_is_noticed_and_nothing_is_written(inside: Inside, tmp_
     inside.ok("object", "add", "FILES")
     inside.ok("object", "put", "FILES", str(source), "--name", "f")
     inside.ok("stream", "rmm", "OBJ_FILES", "1", "-f")
-    result = inside.run("object", "get", "FILES", "f", "-O", str(target), "--timeout", "300ms")
+    result = inside.run("object", "get", "FILES", "f", "-O", str(target), "--timeout", "1s")
     assert result.code == 1 and "chunks of object f are missing" in result.err
     assert not target.exists() and not list(tmp_path.glob("*.part"))
 

@@ -86,7 +86,7 @@ def test_bytes_that_are_no_text_pass(nats: Nats) -> None:
 def test_many_messages_show_a_bar_instead_of_lines(nats: Nats) -> None:
     listener = nats.sub("many", "--count", "50", "--subjects-only")
     result = nats.run("pub", "many", "{{Count}}", "--count", "50")
-    assert re.fullmatch(r"100% \[=+\] \[50 in 0s; [\d,]+/s\]\n", result.err)
+    assert re.fullmatch(r"100% \[=+\] \[50 in \d+s; [\d,]+/s\]\n", result.err)
     assert listener.finish().out.count("Received") == 50
 
 

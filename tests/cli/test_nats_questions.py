@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.cli.commands import ENTRY, Nats
+from tests.cli.commands import ENTRY, PATIENCE_S, Nats
 
 if TYPE_CHECKING:
     from tests.cli.streams import Inside
@@ -46,7 +46,7 @@ def at_terminal(url: str, args: list[str], answers: list[tuple[str, str]]) -> tu
                 os.write(ours, left.pop(0)[1].encode() + b"\n")
     finally:
         os.close(ours)
-        code = process.wait(20)
+        code = process.wait(PATIENCE_S)
     assert not left, (left, shown)
     return code, shown.decode().replace("\r\n", "\n")
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import socket
 import sys
 from typing import TYPE_CHECKING, Any
 
 from tests.cli.commands import Nats
 from tests.places import ROOT, ServerProcess
+from tests.ports import HeldPort
 
 if TYPE_CHECKING:
     from tests.cli.commands import Running
@@ -24,8 +24,11 @@ def server_on(port: int) -> ServerProcess:
 
 
 def test_a_subscriber_and_a_replier_outlive_their_server() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
+    with HeldPort(for_server=True) as port:
+        outlive(port)
+
+
+def outlive(port: int) -> None:
     server = server_on(port)
     nats = Nats(f"nats://127.0.0.1:{port}")
     subscriber: Running = nats.start("sub", "news", "--trace")

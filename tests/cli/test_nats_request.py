@@ -54,10 +54,10 @@ def test_nobody_listening_is_exit_code_3(nats: Nats) -> None:
 
 def test_no_reply_in_time_is_exit_code_4(nats: Nats) -> None:
     listener = nats.sub("slow")
-    result = nats.run("req", "slow", "x", "--timeout", "200ms")
+    result = nats.run("req", "slow", "x", "--timeout", "1s")
     listener.stop()
     assert result.code == 4
-    assert result.err.splitlines()[-1] == 'nats: error: nats: timeout: no reply on "slow" within 200ms'
+    assert result.err.splitlines()[-1] == 'nats: error: nats: timeout: no reply on "slow" within 1s'
 
 
 def test_a_violation_is_exit_code_5(nats: Nats, denying: Denying) -> None:
@@ -70,9 +70,9 @@ def test_several_replies(nats: Nats) -> None:
     repliers = [nats.reply("many", name, "--queue", name) for name in ("one", "two")]
     both = nats.run("req", "many", "x", "--replies", "2")
     start = time.monotonic()
-    more = nats.run("req", "many", "x", "--replies", "5", "--reply-timeout", "100ms")
-    all_in_time = nats.run("req", "many", "x", "--replies", "0", "--timeout", "300ms", "--raw")
-    assert time.monotonic() - start < 3
+    more = nats.run("req", "many", "x", "--replies", "5", "--reply-timeout", "1500ms", "--timeout", "10m")
+    all_in_time = nats.run("req", "many", "x", "--replies", "0", "--timeout", "1500ms", "--raw")
+    assert time.monotonic() - start < 60
     for replier in repliers:
         replier.stop()
     for result in (both, more):
@@ -84,8 +84,8 @@ def test_replies_until_an_empty_one(nats: Nats) -> None:
     replier = nats.reply("e", "{{Request}}")
     assert nats.run("req", "e", "", "--wait-for-empty").code == 0
     start = time.monotonic()
-    result = nats.run("req", "e", "text", "--wait-for-empty", "--timeout", "300ms", "--raw")
-    assert result.out == "text\n" and time.monotonic() - start > 0.3
+    result = nats.run("req", "e", "text", "--wait-for-empty", "--timeout", "1500ms", "--raw")
+    assert result.out == "text\n" and time.monotonic() - start > 1.5
     replier.stop()
 
 
@@ -105,7 +105,7 @@ def test_several_requests_and_templates(nats: Nats) -> None:
 def test_many_requests_show_a_bar(nats: Nats) -> None:
     replier = nats.reply("bar", "x", "--count", "25")
     result = nats.run("req", "bar", "q", "--count", "25")
-    assert re.fullmatch(r"100% \[=+\] \[25 in \ds; [\d,]+/s\]\n", result.err) and result.out == ""
+    assert re.fullmatch(r"100% \[=+\] \[25 in \d+s; [\d,]+/s\]\n", result.err) and result.out == ""
     assert replier.finish().code == 0
 
 
@@ -139,7 +139,8 @@ def test_a_signal_drains_a_replier(nats: Nats, number: int) -> None:
     asked = nats.start("req", "drain", "q", "--count", "10")
     replier.wait_for("[#2]")
     result = replier.stop(number)
-    assert result.code == 0 and result.err.endswith("\nDraining...\nExiting\n")
+    # What was on its way is answered before it ends.
+    assert result.code == 0 and "\nDraining...\n" in result.err and result.err.endswith("\nExiting\n")
     assert asked.finish().code in (0, 3)
 
 
@@ -147,12 +148,16 @@ def test_a_replier_stops_after_its_count(nats: Nats) -> None:
     replier = nats.reply("count", "{{Count}}", "--count", "2")
     assert [nats.run("req", "count", "q", "--raw").out for _ in range(2)] == ["0\n", "1\n"]
     assert replier.finish().code == 0
-    assert nats.run("req", "count", "q", "--timeout", "300ms").code == 3
+    assert nats.run("req", "count", "q").code == 3
 
 
 def test_repliers_of_one_group_share_the_work(nats: Nats) -> None:
     repliers = [nats.reply("share", name) for name in ("one", "two")]
-    answers = {nats.run("req", "share", "q", "--raw").out.strip() for _ in range(12)}
+    answers: set[str] = set()
+    for _ in range(60):  # who answers is chance
+        answers.add(nats.run("req", "share", "q", "--raw").out.strip())
+        if len(answers) > 1:
+            break
     for replier in repliers:
         replier.stop()
     assert answers == {"one", "two"}

@@ -19,9 +19,15 @@ else:
     Nats = Denying = Any
 
 
+EASY = [f"--{what}-{level}=1m" for what in ("connect", "rtt", "req") for level in ("warn", "critical")]
+
+
 def test_a_good_connection_is_ok_in_one_line(nats: Nats) -> None:
-    result = nats.run("server", "check", "connection")
-    assert result.code == 0
+    for _ in range(10):  # the limits are those of a machine that is not busy
+        result = nats.run("server", "check", "connection")
+        if result.code == OK:
+            break
+    assert result.code == OK
     number = r"\d+\.\d{4}s;0\.5000;1\.0000"
     assert re.fullmatch(
         rf"OK Connection OK:connected to {nats.url} in \S+ OK:rtt time \S+ OK:round trip took \d\.\d{{6}}s "
@@ -39,7 +45,7 @@ def test_a_good_connection_is_ok_in_one_line(nats: Nats) -> None:
     ],
 )
 def test_a_slow_connection_is_a_warning_or_critical(nats: Nats, flags: list[str], code: int, word: str) -> None:
-    result = nats.run("server", "check", "conn", *flags)
+    result = nats.run("server", "check", "conn", *EASY, *flags)
     assert result.code == code and result.out.startswith(word)
 
 
@@ -50,7 +56,7 @@ def test_no_connection_is_critical(nats: Nats, nowhere: str) -> None:
 
 
 def test_a_user_who_may_not_ask_is_critical(nats: Nats, denying: Denying) -> None:
-    result = nats.run("server", "check", "connection", "-s", denying.url, "--timeout", "300ms")
+    result = nats.run("server", "check", "connection", "-s", denying.url, "--timeout", "1s")
     assert result.code == 2 and "Permissions Violation" in result.out
 
 
@@ -61,7 +67,7 @@ def test_what_keeps_from_checking_is_unknown(nats: Nats, tmp_path: Path) -> None
 
 def test_check_as_json_before_or_behind_the_check(nats: Nats) -> None:
     for args in (["--format", "json", "connection"], ["connection", "--format", "json"]):
-        document = json.loads(nats.run("server", "check", *args).out)
+        document = json.loads(nats.run("server", "check", *args, *EASY).out)
         assert (document["status"], document["check_suite"], document["check_name"]) == (
             "OK",
             "connection",
@@ -80,7 +86,7 @@ def test_check_for_prometheus_always_ends_well(nats: Nats, nowhere: str) -> None
 
 def test_check_as_text_into_a_file(nats: Nats, tmp_path: Path) -> None:
     file = tmp_path / "out"
-    result = nats.run("server", "check", "connection", "--format", "text", "--outfile", str(file))
+    result = nats.run("server", "check", "connection", "--format", "text", "--outfile", str(file), *EASY)
     assert (result.code, result.out) == (0, "")
     assert "Connection: OK" in file.read_text() and "request_time" in file.read_text()
     assert stat.S_IMODE(file.stat().st_mode) == 0o600

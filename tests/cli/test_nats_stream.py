@@ -293,7 +293,7 @@ def test_gaps_are_ranges_of_what_is_deleted(inside: Inside) -> None:
 
 
 def test_gaps_that_the_server_does_not_name_are_looked_for(inside: Inside) -> None:
-    from natsd.cli.nats.stream_gaps import find_gaps
+    from natsd.cli.nats.streams.stream_gaps import find_gaps
     from natsd.client.jetstream import JetStream
 
     class Forgetful(JetStream):

@@ -11,16 +11,16 @@ import pytest
 from natsd.cli import prompt
 from natsd.cli.exit_codes import CommandFailed
 from natsd.cli.expression import Expression, ExpressionError
-from natsd.cli.nats.configuration import differences
-from natsd.cli.nats.consumer_flags import apply as apply_consumer
-from natsd.cli.nats.consumer_flags import backoff, start_of, until
-from natsd.cli.nats.consumer_show import render_consumer
+from natsd.cli.nats.consumers.consumer_flags import apply as apply_consumer
+from natsd.cli.nats.consumers.consumer_flags import backoff, start_of, until
+from natsd.cli.nats.consumers.consumer_show import render_consumer
 from natsd.cli.nats.limits import parse_metadata, size_limit
-from natsd.cli.nats.server_report_js import row_of
-from natsd.cli.nats.stream_backup import S2Meter
-from natsd.cli.nats.stream_flags import apply as apply_stream
-from natsd.cli.nats.stream_show import compact_cluster, render_stream
-from natsd.cli.nats.subscribe_js import Start
+from natsd.cli.nats.messages.subscribe_js import Start
+from natsd.cli.nats.servers.server_report_js import row_of
+from natsd.cli.nats.streams.configuration import differences
+from natsd.cli.nats.streams.stream_backup import S2Meter
+from natsd.cli.nats.streams.stream_flags import apply as apply_stream
+from natsd.cli.nats.streams.stream_show import compact_cluster, render_stream
 from natsd.cli.times import NEVER_NS, parse_time_ns, render_time, since_ns
 
 DOCUMENT = {"state": {"messages": 5}, "config": {"name": "A", "subjects": ["a.b", "c"], "sealed": False}}

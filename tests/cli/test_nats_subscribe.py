@@ -17,7 +17,8 @@ import pytest
 
 from natsd.client.connection import Connection
 from natsd.kernel import ClientScanner
-from tests.cli.commands import ENTRY
+from tests.cli.commands import ENTRY, PATIENCE_S
+from tests.places import ServerProcess
 
 if TYPE_CHECKING:
     from tests.cli.commands import Denying, Nats, Running
@@ -25,12 +26,15 @@ else:
     Nats = Denying = Running = Any
 
 
-def listen(nats: Nats, *args: str) -> Running:
-    """`nats sub` in a form that does not announce itself: with --trace it says when it is connected."""
-    running = nats.start("sub", *args, "--trace")
+def listen(nats: Nats, server: ServerProcess, subject: str, *args: str) -> Running:
+    """`nats sub` in a form that does not announce itself; its server tells of the subscription."""
+    running = nats.start("sub", subject, *args, "--trace")
     running.wait_for("Connected to")
-    # Its subscription follows within the same moment.
-    time.sleep(0.15)
+    ends = time.monotonic() + PATIENCE_S
+    for wanted in (subject, "_INBOX.any") if "--match-replies" in args else (subject,):
+        while not server.page(f"subsz?subs=1&test={wanted}")["total"]:
+            assert time.monotonic() < ends, f"nobody subscribed to {wanted}"
+            time.sleep(0.01)
     return running
 
 
@@ -58,8 +62,8 @@ def test_a_count_leaves_the_rest_of_a_queue_group_to_others(nats: Nats) -> None:
     assert other.stop().out.count("Received") == 20
 
 
-def test_raw_prints_payloads_only(nats: Nats) -> None:
-    listener = listen(nats, "raw", "--raw", "--count", "3")
+def test_raw_prints_payloads_only(nats: Nats, nats_process: ServerProcess) -> None:
+    listener = listen(nats, nats_process, "raw", "--raw", "--count", "3")
     nats.run("pub", "raw", "one", "-H", "a:b")
     nats.run("pub", "raw", "")
     nats.run("pub", "raw", "two")
@@ -83,8 +87,8 @@ def test_times(nats: Nats) -> None:
     assert re.match(r'\[#1\] @ [\d.]+(ms|s) Received on "t"\n', delta.finish().out)
 
 
-def test_dump_to_stdout(nats: Nats) -> None:
-    listener = listen(nats, "dump", "--dump", "-", "--count", "2")
+def test_dump_to_stdout(nats: Nats, nats_process: ServerProcess) -> None:
+    listener = listen(nats, nats_process, "dump", "--dump", "-", "--count", "2")
     nats.run("pub", "dump", "\u4f60", "-H", "A:1", "-H", "A:2", "--reply", "r")
     nats.run("pub", "dump", b"\xff")
     first, second, rest = listener.finish().raw_out.split(b"\0")
@@ -99,9 +103,9 @@ def test_dump_to_stdout(nats: Nats) -> None:
     assert json.loads(second) == {"Subject": "dump", "Reply": "", "Header": None, "Data": "/w==", "Sub": None}
 
 
-def test_dump_to_files(nats: Nats, tmp_path: Path) -> None:
+def test_dump_to_files(nats: Nats, nats_process: ServerProcess, tmp_path: Path) -> None:
     folder = tmp_path / "messages"
-    listener = listen(nats, "dump", "--dump", str(folder), "--count", "2", "--match-replies")
+    listener = listen(nats, nats_process, "dump", "--dump", str(folder), "--count", "2", "--match-replies")
     replier = nats.reply("dump", "answer")
     nats.run("req", "dump", "question")
     nats.run("pub", "dump", "no question")
@@ -116,7 +120,7 @@ def test_wait_stops_after_silence(nats: Nats) -> None:
     # A process that publishes would take too long to start on a busy machine.
     with Connection(nats.url, ClientScanner) as connection:
         connection.connect()
-        listener = nats.sub("w", "--wait", "500ms")
+        listener = nats.sub("w", "--wait", "2s")
         connection.publish("w", b"x")
         connection.flush()
         result = listener.finish()
@@ -198,7 +202,7 @@ def test_an_interrupt_counts_also_in_the_background_of_a_script(nats: Nats) -> N
     )
     assert shell.stderr is not None
     assert b"Subscribing on back" in shell.stderr.readline()
-    out, err = shell.communicate(b"\n", timeout=20)
+    out, err = shell.communicate(b"\n", timeout=PATIENCE_S)
     assert (out, err) == (b"code 130\n", b"")
 
 
@@ -213,7 +217,7 @@ def test_nobody_reading_its_output_ends_it_quietly(nats: Nats) -> None:
     os.close(read_end)
     nats.run("pub", "pipe", "x")
     assert listener.stderr.read() == b""
-    assert listener.wait(20) == 141
+    assert listener.wait(PATIENCE_S) == 141
     listener.stderr.close()
 
 

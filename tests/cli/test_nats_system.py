@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from natsd.cli.nats.server_list import compact_names
+from natsd.cli.nats.servers.server_list import compact_names
 from natsd.cli.times import unix_seconds
 from tests.cli.system import ID, OTHER_ID, SystemServer, connection, connz, server, statsz
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import natsd
 
-LIMIT_S = 20
+LIMIT_S = 60
 SOURCE = str(Path(natsd.__file__).parents[1])
 
 

@@ -23,7 +23,7 @@ from natsd.base.version import NATS_VERSION, VERSION
 from natsd.kernel import FORM
 from natsd.store.file import FileStore
 
-LIMIT_S = 20
+LIMIT_S = 60
 SOURCE = Path(natsd.__file__).parents[1]
 LINE = re.compile(r"\[(\d+)\] \d{4}/\d\d/\d\d \d\d:\d\d:\d\d\.\d{6} \[(INF|DBG|WRN|ERR|FTL|TRC)\] (.*)")
 
@@ -109,6 +109,13 @@ class Running:
             self.process.stderr.close()
 
 
+def hear(client: socket.socket) -> bytes:
+    """What comes next; nothing at the end. The first PING is due two seconds after the CONNECT, which may be before."""
+    while (data := client.recv(4096)) == b"PING\r\n":
+        pass
+    return data.replace(b"PING\r\n", b"")
+
+
 @pytest.fixture
 def start(request: pytest.FixtureRequest) -> Iterator[Any]:
     servers: list[Running] = []
@@ -170,7 +177,7 @@ def test_a_signal_ends_it_cleanly_and_every_client_is_let_go(start: Any, number:
     clients = [server.connect() for _ in range(3)]
     server.signal(number, name)
     for client in clients:
-        assert client.recv(4096) == b""
+        assert hear(client) == b""
         client.close()
     server.end()
     assert server.process.returncode == 0
@@ -183,14 +190,14 @@ def test_a_lame_duck_tells_its_clients_and_outlives_terminate(start: Any) -> Non
     client = server.connect()
     server.signal(signal.SIGUSR2, "user defined signal 2")
     server.wait_for("Entering lame duck mode, stop accepting new clients")
-    assert b'"ldm":true' in client.recv(4096)
+    assert b'"ldm":true' in hear(client)
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", server.port), timeout=LIMIT_S)
     with pytest.raises(urllib.error.HTTPError, match="500"):
         urllib.request.urlopen(f"{url}/healthz", timeout=LIMIT_S)
     server.signal(signal.SIGTERM, "terminated")
     client.sendall(b"PING\r\n")
-    assert client.recv(4096) == b"PONG\r\n"
+    assert hear(client) == b"PONG\r\n"
     server.signal(signal.SIGINT, "interrupt")
     server.end()
     assert server.process.returncode == 0

@@ -57,7 +57,7 @@ def test_errors_of_the_server_are_told_apart() -> None:
 
 def test_a_write_that_has_to_wait_takes_in_what_arrives() -> None:
     listener = socket.create_server(("127.0.0.1", 0))
-    transport = open_transport("127.0.0.1", listener.getsockname()[1], 5)
+    transport = open_transport("127.0.0.1", listener.getsockname()[1], 60)
     peer, _ = listener.accept()
     listener.close()
     taken: list[bytes] = []
@@ -85,7 +85,7 @@ def test_a_write_that_has_to_wait_takes_in_what_arrives() -> None:
 
 def test_a_peer_that_takes_nothing_is_noticed() -> None:
     listener = socket.create_server(("127.0.0.1", 0))
-    transport = open_transport("127.0.0.1", listener.getsockname()[1], 5)
+    transport = open_transport("127.0.0.1", listener.getsockname()[1], 60)
     with pytest.raises(TimeoutError):
         transport.write(bytes(64 << 20), lambda data: None, 0.02)
     transport.close()
@@ -94,14 +94,14 @@ def test_a_peer_that_takes_nothing_is_noticed() -> None:
 
 def test_reading_tells_nothing_from_the_end() -> None:
     listener = socket.create_server(("127.0.0.1", 0))
-    transport = open_transport("127.0.0.1", listener.getsockname()[1], 5)
+    transport = open_transport("127.0.0.1", listener.getsockname()[1], 60)
     peer, _ = listener.accept()
     assert transport.read(0) is None
     peer.sendall(b"PING\r\n")
-    assert transport.read(5) == b"PING\r\n"
+    assert transport.read(60) == b"PING\r\n"
     peer.close()
     with pytest.raises(EOFError):
-        transport.read(5)
+        transport.read(60)
     transport.close()
     listener.close()
 
@@ -109,8 +109,8 @@ def test_reading_tells_nothing_from_the_end() -> None:
 def test_another_descriptor_wakes_a_wait() -> None:
     first, second = socket.socketpair()
     listener = socket.create_server(("127.0.0.1", 0))
-    transport: Transport = open_transport("localhost", listener.getsockname()[1], 5)
+    transport: Transport = open_transport("localhost", listener.getsockname()[1], 60)
     second.send(b"x")
-    assert transport.wait(5, first.fileno()) == (False, True)
+    assert transport.wait(60, first.fileno()) == (False, True)
     for one in (first, second, listener, transport):
         one.close()

@@ -154,7 +154,7 @@ def verdict(text: str) -> bool:
 def verdict_of_go(program: str, text: str, folder: Path) -> tuple[bool, str]:
     path = folder / "main.conf"
     path.write_text(text)
-    done = subprocess.run([program, "-t", "-c", str(path)], capture_output=True, text=True, timeout=20, cwd=folder)
+    done = subprocess.run([program, "-t", "-c", str(path)], capture_output=True, text=True, timeout=60, cwd=folder)
     return done.returncode == 0, done.stderr
 
 

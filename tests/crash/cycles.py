@@ -111,7 +111,8 @@ class Cycles:
 
     def _create(self, wire: Wire) -> None:
         common = {"storage": "file", "allow_direct": True}
-        for name, more in (("S", {}), ("W", {"retention": "workqueue"}), ("B", {"allow_atomic": True})):
+        queue = {"retention": "workqueue", "compression": "s2"}
+        for name, more in (("S", {}), ("W", queue), ("B", {"allow_atomic": True})):
             made = wire.request(
                 f"{API}.STREAM.CREATE.{name}", {"name": name, "subjects": [f"{name}.>"], **common, **more}
             )
@@ -259,7 +260,7 @@ class Cycles:
             number, data = wire.ask(f"{API}.DIRECT.GET.{name}", json.dumps({"seq": seq, "batch": AT_ONCE}).encode())
             wire.send(data)
             ended = False
-            until = time.monotonic() + 30
+            until = time.monotonic() + 60
             while not ended:
                 assert time.monotonic() < until, f"no end of a direct get of {name} from {seq}"
                 for answered, _, header, payload in wire.read(0.1):

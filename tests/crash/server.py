@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import signal
-import socket
 import subprocess
 import sys
 import time
 from typing import TYPE_CHECKING
+
+from tests.ports import HeldPort
 
 from .wire import Gone, Wire
 
@@ -19,10 +20,13 @@ class Victim:
     """A server on a directory; its log goes to a file beside it."""
 
     def __init__(self, directory: Path) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        arguments = ["-a", "127.0.0.1", "-p", str(self.port), "-js", "-sd", str(directory / "js")]
+        # It is connected to before it listens, and after it was killed.
+        self._held = HeldPort(for_server=True)
+        self.port = self._held.number
+        # Without this limit it would be what the disk has left, and publishes could be refused before the disk is full.
+        config = directory / "server.conf"
+        config.write_text(f'jetstream {{ store_dir: "{directory / "js"}", max_file_store: 100GB }}\n')
+        arguments = ["-a", "127.0.0.1", "-p", str(self.port), "-c", str(config)]
         with open(directory / "server.log", "ab") as log:
             self._process = subprocess.Popen([sys.executable, "-m", "natsd", *arguments], stderr=log)
 
@@ -45,8 +49,12 @@ class Victim:
     def stop(self) -> int:
         """Have it end in order; returns its exit status."""
         self._process.send_signal(signal.SIGTERM)
-        return self._process.wait(60)
+        try:
+            return self._process.wait(60)
+        finally:
+            self._held.close()
 
     def kill(self) -> None:
         self._process.send_signal(signal.SIGKILL)
         self._process.wait()
+        self._held.close()

@@ -14,5 +14,6 @@ if TYPE_CHECKING:
 def test_a_server_that_is_killed_under_load_keeps_what_it_promised(tmp_path: Path) -> None:
     cycles = Cycles(tmp_path, Random(1), shortest_s=1.0)
     cycles.run(2)
-    assert cycles.count == 2
-    assert cycles.ledger.total_acked > 0
+    while not cycles.ledger.total_acked:  # the server of a busy machine may not have come to it in two lives
+        cycles.run(cycles.count + 1)
+    assert cycles.count >= 2

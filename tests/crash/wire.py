@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import select
 import socket
+import time
 from typing import Any
 
 
@@ -17,7 +18,7 @@ class Wire:
 
     def __init__(self, port: int) -> None:
         try:
-            self._sock = socket.create_connection(("127.0.0.1", port), timeout=20)
+            self._sock = socket.create_connection(("127.0.0.1", port), timeout=60)
             self._inbox = b"_R%d" % self._sock.getsockname()[1]
             self._sock.sendall(b'CONNECT {"verbose":false,"headers":true}\r\nSUB %s.> 1\r\n' % self._inbox)
         except OSError as error:
@@ -86,7 +87,8 @@ class Wire:
         """A request of the JetStream API and its answer."""
         number, data = self.ask(subject, b"" if body is None else json.dumps(body).encode())
         self.send(data)
-        for _ in range(400):
+        until = time.monotonic() + 60
+        while time.monotonic() < until:
             for answered, _, _, payload in self.read(0.1):
                 if answered == number:
                     return json.loads(payload)
@@ -95,7 +97,7 @@ class Wire:
     def wait_for(self, wanted: bytes) -> bool:
         """Whether these bytes come before long, whatever else does."""
         found = b""
-        while wanted not in found and select.select([self._sock], [], [], 20)[0]:
+        while wanted not in found and select.select([self._sock], [], [], 60)[0]:
             data = self._sock.recv(1 << 16)
             if not data:
                 break

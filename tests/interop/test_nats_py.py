@@ -34,7 +34,7 @@ def play(url: str, count: int, scene: Callable[..., Awaitable[None]]) -> None:
         async with clients(url, count) as connected:
             await scene(*connected)
 
-    asyncio.run(asyncio.wait_for(run(), 30))
+    asyncio.run(asyncio.wait_for(run(), 120))
 
 
 def test_a_message_reaches_literal_and_wildcard_subscribers(nats_server: Any) -> None:
@@ -44,7 +44,7 @@ def test_a_message_reaches_literal_and_wildcard_subscribers(nats_server: Any) ->
         await publisher.publish("a.b", b"hello", reply="r")
         await publisher.flush()
         for sub in subs[:3]:
-            message = await sub.next_msg(5)
+            message = await sub.next_msg(60)
             assert (message.subject, message.data, message.reply) == ("a.b", b"hello", "r")
         with pytest.raises(errors.TimeoutError):
             await subs[3].next_msg(0.05)
@@ -59,7 +59,7 @@ def test_ten_thousand_messages_arrive_in_order(nats_server: Any) -> None:
         for number in range(10_000):
             await publisher.publish("n", b"%d" % number)
         await publisher.flush()
-        assert [int((await sub.next_msg(5)).data) for _ in range(10_000)] == list(range(10_000))
+        assert [int((await sub.next_msg(60)).data) for _ in range(10_000)] == list(range(10_000))
 
     play(nats_server.client_url, 2, scene)
 
@@ -69,7 +69,7 @@ def test_headers_go_through(nats_server: Any) -> None:
         sub = await subscriber.subscribe("h")
         await subscriber.flush()
         await publisher.publish("h", b"", headers={"Key": "value", "Other": "x"})
-        message = await sub.next_msg(5)
+        message = await sub.next_msg(60)
         assert (message.headers, message.data) == ({"Key": "value", "Other": "x"}, b"")
 
     play(nats_server.client_url, 2, scene)
@@ -90,7 +90,7 @@ def test_a_request_is_answered_by_one_of_a_group(nats_server: Any) -> None:
         for at in range(len(workers)):
             await serve(at)
         for _ in range(60):
-            assert (await asker.request("svc", b"hi", timeout=5)).data == b"HI"
+            assert (await asker.request("svc", b"hi", timeout=60)).data == b"HI"
         assert sum(answered) == 60
         assert min(answered) > 0
 

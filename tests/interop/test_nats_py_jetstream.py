@@ -25,7 +25,7 @@ def run(use: Callable[[Any], Awaitable[None]]) -> None:
             finally:
                 await connection.close()
 
-    asyncio.run(asyncio.wait_for(main(), 30))
+    asyncio.run(asyncio.wait_for(main(), 120))
 
 
 def test_publish_and_fetch() -> None:
@@ -34,7 +34,7 @@ def test_publish_and_fetch() -> None:
         acks = [await js.publish("orders.eu", b"%d" % number) for number in range(20)]
         assert [ack.seq for ack in acks] == list(range(1, 21))
         sub = await js.pull_subscribe("orders.>", "worker")
-        messages = await sub.fetch(20, timeout=5)
+        messages = await sub.fetch(20, timeout=60)
         assert [message.data for message in messages] == [b"%d" % number for number in range(20)]
         for message in messages:
             await message.ack_sync()
@@ -57,11 +57,11 @@ def test_a_bucket_of_keys() -> None:
             await bucket.create("color", b"black")
         assert [entry.value for entry in await bucket.history("color")] == [b"red", b"blue", b"green"]
         watcher = await bucket.watchall()
-        entry = await watcher.updates(timeout=5)
+        entry = await watcher.updates(timeout=60)
         assert (entry.key, entry.value) == ("color", b"green")
-        assert await watcher.updates(timeout=5) is None
+        assert await watcher.updates(timeout=60) is None
         await bucket.purge("color")
-        assert (await watcher.updates(timeout=5)).operation == "PURGE"
+        assert (await watcher.updates(timeout=60)).operation == "PURGE"
         await watcher.stop()
         with pytest.raises(nats.js.errors.KeyNotFoundError):
             await bucket.get("color")
@@ -95,7 +95,7 @@ def test_a_mirror_of_a_bucket_and_what_is_there_after_a_restart(tmp_path: Path) 
                 await js.add_stream(name="M", mirror=nats.js.api.StreamSource(name="A"))
                 await js.publish("a", b"one")
             info = await js.stream_info("M")
-            for _ in range(100):
+            for _ in range(3000):
                 if info.state.messages:
                     break
                 await asyncio.sleep(0.02)

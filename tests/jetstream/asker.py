@@ -20,7 +20,7 @@ class Asker:
     """One connection."""
 
     def __init__(self, host: str, port: int, user: str = "", inbox: str = "_INBOX") -> None:
-        self._socket = socket.create_connection((host, port), timeout=4)
+        self._socket = socket.create_connection((host, port), timeout=60)
         self._data = b""
         self._count = 0
         self._inbox = inbox

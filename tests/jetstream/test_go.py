@@ -47,6 +47,25 @@ def many(subject: str, body: object) -> Step:
 
 S = 10**9
 DIALOGUES: dict[str, list[Step]] = {
+    "compression": [
+        create("A", subjects=["a.>"], storage="file", compression="s2", max_bytes=3000),
+        create("M", subjects=["m.>"], storage="memory", compression="s2"),
+        create("X", subjects=["x.>"], compression="S2"),
+        create("X", subjects=["x.>"], compression="zstd"),
+        *[put(f"{name}.{n}", b"words " * 100, **{"Nats-Msg-Id": str(n)}) for n in range(7) for name in "am"],
+        ask("STREAM.INFO.A"),
+        ask("STREAM.INFO.M"),
+        ask("STREAM.MSG.GET.A", {"last_by_subj": "a.5"}),
+        update("A", subjects=["a.>"], storage="file", compression="none", max_bytes=3000),
+        put("a.9", b"words " * 100),
+        ask("STREAM.INFO.A"),
+        ask("STREAM.MSG.GET.A", {"seq": 7}),
+        ask("STREAM.MSG.GET.A", {"seq": 8}),
+        update("A", subjects=["a.>"], storage="file", compression="s2", max_bytes=1500),
+        ask("STREAM.INFO.A"),
+        ask("STREAM.PURGE.A", {"keep": 1}),
+        ask("STREAM.INFO.A"),
+    ],
     "an empty account": [
         ask("INFO"),
         ask("STREAM.NAMES"),

@@ -230,6 +230,19 @@ def test_lower_priorities_come_first(house: House) -> None:
     assert one.payloads() == [b"2"]
 
 
+def test_a_request_of_lower_priority_waits_for_a_better_one_that_was_sent_along_with_it(house: House) -> None:
+    """Both of a program's streams ask at once, and how far apart that comes is up to the system."""
+    house.consumer(priority_groups=["A"], priority_policy="prioritized")
+    house.fill(3)
+    one, two = house.inbox(), house.inbox()
+    for inbox, priority in ((one, 1), (two, 0)):
+        body = json.dumps({"batch": 2, "expires": 10**9, "group": "A", "priority": priority}).encode()
+        house.account.sublist.publish(b"$JS.API.CONSUMER.MSG.NEXT.S.C", inbox.name.encode(), None, body)
+        house.road.settle()
+    assert two.payloads() == [b"0", b"1"]
+    assert one.payloads() == [b"2"]
+
+
 def test_a_paused_consumer_delivers_nothing(house: House) -> None:
     told = house.inbox("$JS.EVENT.ADVISORY.CONSUMER.PAUSE.S.C")
     house.fill(1)

@@ -10,6 +10,7 @@ import pytest
 
 from natsd.jetstream.backups import archive
 from natsd.jetstream.backups.packing import Unpacker, pack
+from natsd.store.contract import StoreError
 from tests.jetstream.house import House
 from tests.jetstream.test_publishing import put
 
@@ -379,7 +380,9 @@ def test_a_restore_waits_for_a_slow_disk_and_gives_up_on_one_that_is_dead(monkey
     house = House()
     begun = house.ask("STREAM.RESTORE.R", {"config": {"name": "R"}, "state": {}})
     waiting: list[Any] = []
-    monkeypatch.setattr(type(house.home.commits("file")), "after", lambda self, callback: waiting.append(callback))
+    monkeypatch.setattr(
+        type(house.home.commits("file")), "after", lambda self, callback, refuse: waiting.append(callback)
+    )
     whole = state(400) + b"".join(entry(seq, payload=bytes(60_000)) for seq in range(1, 400)) + END
     inbox = house.inbox()
     house.publish(begun["deliver_subject"], pack(whole), inbox.name)
@@ -391,3 +394,42 @@ def test_a_restore_waits_for_a_slow_disk_and_gives_up_on_one_that_is_dead(monkey
     house.move(61)
     assert house.home.restoring == {}
     assert "$G/R" not in house.file.streams()
+
+
+def test_who_restores_hears_of_a_disk_that_fails(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the very end, when only the answer waits for it."""
+    config = house.ask("STREAM.INFO.S")["config"]
+    chunks = back_up(house)
+    house.ask("STREAM.DELETE.S")
+    monkeypatch.setattr(house.file, "position", 9)  # more than is durable
+    begun = house.ask("STREAM.RESTORE.S", {"config": config, "state": {}})
+    inbox = house.inbox()
+    for chunk in [*chunks, b""]:
+        house.publish(begun["deliver_subject"], chunk, inbox.name)
+    assert not any(inbox.payloads()[len(chunks) :])
+    assert house.file.on_failed is not None
+    house.file.on_failed("no space left")
+    (answer,) = inbox.payloads()
+    assert json.loads(answer) == {
+        "type": "io.nats.jetstream.api.v1.stream_create_response",
+        "error": {"code": 500, "err_code": 10062, "description": "restore failed: no space left"},
+    }
+
+
+def test_a_restore_ends_with_the_disk_that_fails_in_its_middle(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = house.ask("STREAM.INFO.S")["config"]
+    chunks = back_up(house)
+    house.ask("STREAM.DELETE.S")
+    begun = house.ask("STREAM.RESTORE.S", {"config": config, "state": {}})
+
+    def refuse(key: str, *_: object) -> None:
+        raise StoreError("the disk is gone")
+
+    for call in ("create", "delete"):
+        monkeypatch.setattr(house.file, call, refuse)
+    inbox = house.inbox()
+    for chunk in chunks:
+        house.publish(begun["deliver_subject"], chunk, inbox.name)
+    answers = [json.loads(answer) for answer in inbox.payloads() if answer]
+    assert [answer["error"]["description"] for answer in answers] == ["restore failed: the disk is gone"]
+    assert "Unexpected" not in " ".join(house.log.lines)

@@ -306,3 +306,15 @@ def test_a_first_sequence_is_told_before_there_is_a_message() -> None:
     house = House()
     assert house.stream(first_seq=1)["state"]["first_seq"] == 1
     assert house.stream("T")["state"]["first_seq"] == 0
+
+
+def test_compression_is_what_the_configuration_says_from_the_next_message_on(house: House) -> None:
+    house.stream(compression="s2")
+    store = house.home.streams["S"].store
+    assert store.packs
+    for wanted in ("none", "s2"):
+        answer = house.ask("STREAM.UPDATE.S", {"name": "S", "subjects": ["s.>"], "compression": wanted})
+        assert answer["config"]["compression"] == wanted
+        assert store.packs == (wanted == "s2")
+    house.reopen()
+    assert house.home.streams["S"].store.packs

@@ -24,7 +24,7 @@ class Twin:
     """A connection that keeps what each of its subscriptions got, by their subjects."""
 
     def __init__(self, host: str, port: int) -> None:
-        self._socket = socket.create_connection((host, port), timeout=10)
+        self._socket = socket.create_connection((host, port), timeout=60)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._data = b""
         self._pongs = self._count = 0

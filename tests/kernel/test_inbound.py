@@ -324,7 +324,7 @@ def pair() -> Any:
     """Two ends of a socket, ours not waiting."""
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
-    theirs.settimeout(5)
+    theirs.settimeout(60)
     with ours, theirs:
         yield ours, theirs
 

@@ -14,6 +14,7 @@ from natsd.base.log import Log
 from natsd.monitor import http
 from natsd.monitor.http import Listener, Page, Visitor, note
 from natsd.monitor.query import BadQuery, Query
+from tests.ports import HeldPort
 
 WALL_NS = 1_700_000_000_000_000_000
 DATE = "Tue, 14 Nov 2023 22:13:20 GMT"
@@ -458,9 +459,10 @@ async def test_a_visitor_that_leaves_is_forgotten(stage: Stage) -> None:
 
 @staged
 async def test_the_listener_serves_on_a_socket_and_stops(stage: Stage) -> None:
-    sock = socket.create_server(("127.0.0.1", 0))
+    held = HeldPort(for_server=True)
+    port = held.number
+    sock = socket.create_server(("127.0.0.1", port))
     sock.setblocking(False)
-    port = sock.getsockname()[1]
     await stage.listener.start(sock)
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(b"GET /short HTTP/1.1\r\n\r\n")
@@ -472,7 +474,7 @@ async def test_the_listener_serves_on_a_socket_and_stops(stage: Stage) -> None:
         if not await reader.read():
             raise ConnectionResetError
     writer.close()
-    with pytest.raises(ConnectionRefusedError):
+    with held, pytest.raises(ConnectionRefusedError):
         await asyncio.open_connection("127.0.0.1", port)
 
 

@@ -1,4 +1,4 @@
-"""Certificates for tests of TLS, made once for each file of tests."""
+"""A clock that leaves clients alone, and certificates for tests of TLS, made once for each file of tests."""
 
 from __future__ import annotations
 
@@ -6,7 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from natsd.session.roster import Roster
 from tests.certificates import Authority
+
+
+@pytest.fixture(autouse=True)
+def late_first_ping(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No PING comes into what a client reads, however long a busy machine takes for it."""
+    monkeypatch.setattr(Roster, "first_ping_delay_ns", lambda roster: roster.rules.ping_interval_ns)
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ from natsd.server.configure import load_file, make_options
 from natsd.server.server import Server
 from natsd.session.session import Session
 from tests.certificates import Authority
-from tests.places import GO_SERVERS, ServerProcess
+from tests.places import GO_SERVERS, PATIENCE_S, ServerProcess
 
 AUTHORIZATION = {
     "": "",
@@ -298,7 +298,7 @@ def goes_in(server: ServerProcess, words: dict[str, str]) -> bool:
     line.send(b"CONNECT %b\r\nPING\r\n" % json.dumps({"verbose": False, **words}).encode())
     said = b""
     while b"PONG\r\n" not in said and b"-ERR" not in said:
-        came = line.receive(5)
+        came = line.receive(PATIENCE_S)
         assert came, said
         said += came
     line.close()

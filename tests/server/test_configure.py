@@ -76,7 +76,7 @@ def certificate(folder: Path, name: str) -> tuple[str, str]:
             [*command, "-keyout", key, "-out", cert, "-subj", f"/CN={name}"],
             check=True,
             capture_output=True,
-            timeout=60,
+            timeout=120,
         )
     except FileNotFoundError:
         pytest.skip("there is no openssl here")

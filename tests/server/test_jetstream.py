@@ -62,6 +62,33 @@ def test_streams_and_messages_are_there_after_a_restart(tmp_path: Path) -> None:
     asyncio.run(second())
 
 
+def test_of_a_failed_disk_the_log_speaks_once(tmp_path: Path) -> None:
+    log = Lines()
+
+    async def run() -> None:
+        async with serve(tmp_path, log) as server:
+            (made,) = await ask(server, "$JS.API.STREAM.CREATE.S", {"name": "S", "subjects": ["s.>"]})
+            assert "error" not in made
+            assert server.storage is not None
+            jetstream = server.storage.jetstream
+            store = jetstream.homes["$G"].streams["S"].store
+            directory: Any = jetstream.commits("file").store
+            directory.stop(MemoryError("all of it is gone"))
+            done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            server.timers.schedule(0, lambda: store.skip(9))
+            server.timers.schedule(0, lambda: 1 // 0 and None)
+            server.timers.schedule(0, lambda: done.set_result(None))
+            await asyncio.wait_for(done, 60)
+            (refused,) = await ask(server, "s.a")
+            assert refused["error"]["code"] == 503
+
+    asyncio.run(run())
+    errors = [line for line in log.lines if line.startswith("ERR")]
+    assert len(errors) == 2, errors
+    assert "JetStream stores nothing any more" in errors[0]
+    assert "Unexpected error in what was due: ZeroDivisionError" in errors[1]
+
+
 def test_the_log_says_what_is_promised(tmp_path: Path) -> None:
     async def run(block: object) -> list[str]:
         log = Lines()
@@ -85,8 +112,10 @@ def test_a_server_that_is_stopped_acknowledges_what_it_took(tmp_path: Path) -> N
         server = serve(tmp_path)
         await server.start()
         await ask(server, "$JS.API.STREAM.CREATE.S", {"name": "S"})
+        before = server.road.in_msgs
         asking = asyncio.create_task(ask(server, "S", count=50))
-        await asyncio.sleep(0.05)
+        while server.road.in_msgs < before + 50:
+            await asyncio.sleep(0)
         await server.stop()
         assert [answer["seq"] for answer in await asking] == list(range(1, 51))
 
@@ -173,7 +202,7 @@ def test_whoever_publishes_faster_than_the_disk_takes_it_is_not_read_from(
 
     monkeypatch.setattr("natsd.server.jetstream.FileStore", Slow)
     if FORM == "native":
-        monkeypatch.setattr("natsd.store.file.Log", partial(Log, slow_ns=2_000_000))
+        monkeypatch.setattr("natsd.store.file.Log", partial(Log, slow_ns=20_000_000))
 
     async def run() -> None:
         async with serve(tmp_path) as server:

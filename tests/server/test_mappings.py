@@ -36,7 +36,7 @@ def test_an_embedding_program_can_have_mappings() -> None:
             reader, writer = await asyncio.open_connection(server.host, server.port)
             writer.write(b'CONNECT {"verbose":false}\r\nSUB > 1\r\nPUB old.a 2\r\nhi\r\n')
             assert (await reader.readline()).startswith(b"INFO ")
-            assert await asyncio.wait_for(reader.readexactly(19), 5) == b"MSG new.a 1 2\r\nhi\r\n"
+            assert await asyncio.wait_for(reader.readexactly(19), 60) == b"MSG new.a 1 2\r\nhi\r\n"
             writer.close()
             await writer.wait_closed()
 

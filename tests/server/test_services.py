@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.places import FORMS, ServerProcess, Servers, TcpLine
+from tests.places import FORMS, PATIENCE_S, ServerProcess, Servers, TcpLine
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ class Peer:
         """What came up to the answer to a PING, without the PINGs of the server."""
         self.say("PING")
         while b"PONG\r\n" not in self._said:
-            came = self._line.receive(5)
+            came = self._line.receive(PATIENCE_S)
             assert came, self._said
             self._said += came
         said, self._said = self._said.split(b"PONG\r\n", 1)

@@ -47,7 +47,7 @@ class Talk:
             "query": query,
             "messages": 5000,
             "subjects": 3,
-            "timeout_ns": 20 * 10**9,
+            "timeout_ns": 50 * 10**9,
             "rows": 10_000,
             "bytes": 1 << 20,
         }
@@ -73,7 +73,7 @@ class Talk:
             self.process.send(render_frame(BATCH, marshal.dumps((number, at + 2500 >= 5000, rows))))
 
     async def close(self) -> None:
-        for _ in range(500):
+        for _ in range(6000):
             if not self.processes._left:
                 break
             await asyncio.sleep(0.01)

@@ -20,7 +20,7 @@ async def said(server: natsd.Server, words: bytes) -> bytes:
         writer.write(words + b"PING\r\n")
         answer = b""
         while not answer.endswith(b"PONG\r\n"):
-            more = await asyncio.wait_for(reader.read(4096), 10)
+            more = await asyncio.wait_for(reader.read(4096), 60)
             if not more:
                 break
             answer += more

@@ -36,7 +36,7 @@ class Client:
         return self
 
     async def greeting(self) -> dict[str, Any]:
-        line = await asyncio.wait_for(self.reader.readline(), 5)
+        line = await asyncio.wait_for(self.reader.readline(), 60)
         assert line.startswith(b"INFO "), line
         self.info = json.loads(line[5:])
         return self.info
@@ -49,11 +49,11 @@ class Client:
     async def ask(self, data: bytes = CONNECT + b"PING\r\n", answer: bytes = b"PONG\r\n") -> bytes:
         """Send, and read until the answer has come; all that was read."""
         self.writer.write(data)
-        return await asyncio.wait_for(self.reader.readuntil(answer), 5)
+        return await asyncio.wait_for(self.reader.readuntil(answer), 60)
 
     async def rest(self) -> bytes:
         try:
-            return await asyncio.wait_for(self.reader.read(), 5)
+            return await asyncio.wait_for(self.reader.read(), 60)
         except (ConnectionError, ssl.SSLError):
             return b""
 
@@ -74,7 +74,7 @@ def options(pair: tuple[str, str], **more: Any) -> TlsOptions:
 
 
 async def until(true: Callable[[], bool]) -> None:
-    for _ in range(400):
+    for _ in range(6000):
         if true():
             return
         await asyncio.sleep(0.01)

@@ -22,12 +22,17 @@ def operation(chance: Random, now: int) -> tuple[Any, ...]:
     what = chance.choice(
         ("append",) * 8
         + ("whole",) * 3
-        + ("append ttl", "remove", "remove", "purge", "purge subject", "skip", "limits", "lower", "expire")
+        + ("append ttl", "pack", "remove", "remove", "purge", "purge subject", "skip", "limits", "lower", "expire")
         + ("delta", "delta", "state", "forget", "configure", "consumer", "delete consumer", "delete", "append at")
     )
     numbers = [chance.random() for _ in range(6)]
     batch: list[Published] = [
-        (chance.choice(SUBJECTS), None, chance.choice(HEADERS), chance.randbytes(chance.choice((0, 9, 200))))
+        (
+            chance.choice(SUBJECTS),
+            None,
+            chance.choice(HEADERS),
+            chance.randbytes(chance.choice((0, 9, 200))) * chance.choice((1, 1, 3)),
+        )
         for _ in range(chance.choice((1, 1, 2, 7)))
     ]
     return what, key, now, numbers, batch, chance.choice(("c", "d")), chance.randbytes(12)
@@ -66,6 +71,8 @@ def perform(store: Store, given: tuple[Any, ...]) -> bool:
         stream.end()
     elif what == "append ttl":
         stream.append_ttl(batch[0], now, now + int(numbers[0] * 60) if numbers[1] < 0.8 else 0)
+    elif what == "pack":
+        stream.packs = not stream.packs
     elif what == "append at":
         stream.append_at(state.last_seq + 1 + int(numbers[0] * 4), batch[0], now)
     elif what == "remove":

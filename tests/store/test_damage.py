@@ -17,9 +17,23 @@ import pytest
 from natsd.store import FORM, next_record, survey
 from natsd.store.contract import Limits, StoreError
 from natsd.store.file import FileStore
-from natsd.store.records import EXPIRES, LIMITED, MESSAGE, RECORD, REMOVED, STREAM, WATERMARK, render_record
+from natsd.store.records import (
+    EXPIRES,
+    LIMITED,
+    MESSAGE,
+    RECORD,
+    REMOVED,
+    STREAM,
+    STREAM_DELETED,
+    WATERMARK,
+    place_of,
+    render_record,
+    seed_of,
+)
 
 from .operations import seen
+
+SALT = 0x5A17
 
 SEGMENT_BYTES = 8192
 COUNT = 400
@@ -201,7 +215,9 @@ def test_freed_segments_take_nothing_with_them_even_if_both_checkpoints_are_lost
 
 
 def contents(directory: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in sorted(directory.iterdir()) if path.is_file()}
+    """The files by name, without those made in advance: they hold nothing, and an opening gives them other numbers."""
+    kept = [path for path in sorted(directory.iterdir()) if path.is_file() and not path.name.startswith("spare-")]
+    return {path.name: path.read_bytes() for path in kept}
 
 
 def test_a_segment_the_system_refuses_to_read_now_is_not_taken_for_an_empty_one(
@@ -260,12 +276,12 @@ def test_a_whole_record_that_makes_no_sense_is_an_error_and_changes_nothing(
     store.create("A/s", b"{}", Limits()).append([(b"a", None, None, b"x")] * 3, 1)
     store.wait()
     content = (tmp_path / "00000001.seg").read_bytes()
-    end = store.position & 0xFFFFFFFF
+    end, seed = store.position & 0xFFFFFFFF, seed_of(store.position, store.log.salt)
     store.close()
     for path in tmp_path.iterdir():
         if path.name != "LOCK":
             path.unlink()
-    strange = render_record(1, kind, 1, 3, 0, name, header, payload)
+    strange = render_record(seed, kind, 1, 3, 0, name, header, payload)
     (tmp_path / "00000001.seg").write_bytes(content[:end] + strange)
     before = contents(tmp_path)
     with pytest.raises(StoreError, match=rf"segment 1, byte {end}: a record of kind {kind} makes no sense: .*({why})"):
@@ -281,16 +297,19 @@ def test_records_are_found_among_other_bytes(seed: int) -> None:
         noise = b"\1" * chance.randrange(5000) if chance.random() < 0.5 else chance.randbytes(chance.randrange(5000))
         data += noise
         begins.append(len(data))
-        data += render_record(7, MESSAGE, 1, size + 1, 0, b"s", None, chance.randbytes(size), -1, size + 1)
-    data += render_record(8, MESSAGE, 1, 1, 0, b"s", None, bytes(20_000), -1, 1 << 40)  # of another segment
+        seed = seed_of(place_of(7, len(data)), SALT)
+        data += render_record(seed, MESSAGE, 1, size + 1, 0, b"s", None, chance.randbytes(size), -1, size + 1)
+    foreign = [(place_of(8, len(data)), SALT), (place_of(7, len(data)), SALT + 1), (place_of(7, 64), SALT)]
+    for place, salt in foreign:  # of another segment, of another store, of another place
+        data += render_record(seed_of(place, salt), MESSAGE, 1, 1, 0, b"s", None, bytes(20_000), -1, 1 << 40)
     found, at = [], 0
-    while (at := next_record(data, at, len(data), 7)) >= 0:
+    while (at := next_record(data, at, len(data), 7, SALT)) >= 0:
         found.append(at)
         at += 1
     assert found == begins
-    assert survey(data, begins[0] + 1, 7) == (300_001, [], begins[0] + 1)
+    assert survey(data, begins[0] + 1, 7, SALT) == (300_001, [], begins[0] + 1)
     damaged = data.replace(data[begins[4] + 200_000 : begins[4] + 200_010], b"0" * 10)
-    assert survey(damaged, begins[0], 7)[0] == 50_001
+    assert survey(damaged, begins[0], 7, SALT)[0] == 50_001
 
 
 def test_bytes_that_were_made_to_look_like_long_records_are_looked_at_once() -> None:
@@ -299,8 +318,8 @@ def test_bytes_that_were_made_to_look_like_long_records_are_looked_at_once() -> 
     false = RECORD.pack(0, size // 2, MESSAGE, 0, 1, 0, 1, 0, 1, 1)
     data = false * (size // len(false))
     started = process_time()
-    assert survey(data, 64, 1)[0] == 0
-    assert next_record(data, 64, len(data), 1) == -1
+    assert survey(data, 64, 1, SALT)[0] == 0
+    assert next_record(data, 64, len(data), 1, SALT) == -1
     assert process_time() - started < 10
 
 
@@ -309,11 +328,12 @@ def test_a_record_with_less_room_than_it_says_is_taken_for_a_torn_end(tmp_path: 
     store.create("A/s", b"{}", Limits()).append([(b"a", None, None, b"x")] * 3, 1)
     store.wait()
     content = (tmp_path / "00000001.seg").read_bytes()[: store.position & 0xFFFFFFFF]
+    seed = seed_of(store.position, store.log.salt)
     store.close()
     fixed = RECORD.pack(0, RECORD.size, MESSAGE, WATERMARK | EXPIRES, 9, 9, 1, 0, 4, 0)[4:]
     for path in tmp_path.iterdir():
         path.unlink()
-    (tmp_path / "00000001.seg").write_bytes(content + crc32(fixed, 1).to_bytes(4, "little") + fixed)
+    (tmp_path / "00000001.seg").write_bytes(content + crc32(fixed, seed).to_bytes(4, "little") + fixed)
     again = FileStore(tmp_path)
     assert not again.damage
     assert again.streams()["A/s"][1].last_seq == 3
@@ -377,3 +397,73 @@ def test_a_segment_that_became_unreadable_is_not_used_again(directory: Path) -> 
         assert [damage.text for damage in store.damage if damage.text.startswith("segment 2: ")]
         assert sum(stream.state.msgs for _, stream in store.streams().values()) == kept
     store.close()
+
+
+def test_records_in_payloads_are_not_believed_when_their_message_is_damaged(tmp_path: Path) -> None:
+    """Somebody may keep a copy of the store in itself, or make something up."""
+    store = FileStore(tmp_path)
+    kept = store.create("A/kept", b"{}", Limits())
+    kept.append([(b"k", None, None, b"%d" % n) for n in range(5)], 1)
+    store.wait()
+    copy = (tmp_path / "00000001.seg").read_bytes()[64 : store.position & 0xFFFFFFFF]
+    end = render_record(seed_of(place_of(1, 0), 0), STREAM_DELETED, 1, 0, 0, b"", None, b"")
+    other = store.create("B/s", b"{}", Limits())
+    places = []
+    for payload in (copy, copy * 3, end * 50, copy + end):
+        other.append([(b"b", None, None, payload)], 2)
+        places.append(other.place(other.last_seq) & 0xFFFFFFFF)
+        store.wait()
+    kept.remove([1, 2])
+    other.append([(b"b", None, None, b"last")], 3)
+    store.wait()
+    store.log.close()
+    path = tmp_path / "00000001.seg"
+    data = bytearray(path.read_bytes())
+    for place in places:
+        data[place + 9] ^= 1
+    path.write_bytes(data)
+    for path in tmp_path.glob("checkpoint*"):
+        path.unlink()
+    os.close(store._lock)
+    again = FileStore(tmp_path)
+    assert any(f"bytes {places[0]} to " in damage.text for damage in again.damage)
+    there = again.streams()
+    assert [message[0] for message in there["A/kept"][1].load_many(range(1, 9))] == [3, 4, 5]
+    assert [message[3] for message in there["B/s"][1].load_many(range(1, 9))] == [b"last"]
+    assert (there["A/kept"][1].last_seq, there["B/s"][1].last_seq) == (5, 5)
+    again.close()
+
+
+def without_heads(directory: Path) -> dict[str, Any]:
+    """A store of which no segment says whose it is; returns what was in it."""
+    store = FileStore(directory, segment_bytes=4096)
+    stream = store.create("A/s", b"{}", Limits())
+    for n in range(100):
+        stream.append([(b"a", None, None, b"%d" % n * 20)], n + 1)
+        store.wait()
+    content = seen(store)
+    store.close()
+    for path in directory.glob("*.seg"):
+        path.write_bytes(bytes(64) + path.read_bytes()[64:])
+    return content
+
+
+@pytest.mark.parametrize("gone", [[], ["LOCK"], ["checkpoint", "checkpoint-copy"]])
+def test_whose_log_it_is_stands_in_more_than_its_segments(tmp_path: Path, gone: list[str]) -> None:
+    content = without_heads(tmp_path)
+    for name in gone:
+        (tmp_path / name).unlink()
+    again = FileStore(tmp_path, segment_bytes=4096)
+    assert seen(again) == content
+    again.close()
+
+
+def test_a_log_that_cannot_be_known_for_its_stores_is_left_alone(tmp_path: Path) -> None:
+    without_heads(tmp_path)
+    for name in ("checkpoint", "checkpoint-copy"):
+        (tmp_path / name).unlink()
+    (tmp_path / "LOCK").write_bytes(b"")
+    before = contents(tmp_path)
+    with pytest.raises(StoreError, match="no segment has a head that can be read"):
+        FileStore(tmp_path)
+    assert contents(tmp_path) == before

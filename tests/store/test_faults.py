@@ -148,10 +148,10 @@ def live(store: FileStore, chance: Random) -> tuple[int, list[dict[str, Any]]]:
             break
         handed_in.append((store.position, len(states) - 1))
         if chance.random() < 0.7:
-            store.wait(10)
+            store.wait(60)
             store.settle()
     if not store.failure:
-        store.wait(10)
+        store.wait(60)
     assert told == [store.failure] * bool(store.failure)
     return max(count for position, count in handed_in if position <= store.durable), states
 
@@ -171,7 +171,7 @@ def test_a_file_system_that_is_full_stops_the_store_and_gives_everything_back(tm
         with pytest.raises(StoreError, match="too large"):
             for n in range(1, 10_000):
                 stream.append([(b"a", None, None, b"x" * 1000)], n)
-                store.wait(10)
+                store.wait(60)
                 if store.durable >= store.position:
                     safe = n
     finally:

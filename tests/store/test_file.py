@@ -364,7 +364,7 @@ store.close()
 
 
 def test_a_disk_that_fails_stops_the_store(tmp_path: Path) -> None:
-    done = subprocess.run([sys.executable, "-c", FAILING, str(tmp_path)], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", FAILING, str(tmp_path)], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert "File too large" in done.stdout
     assert done.stdout.startswith("refused")
@@ -428,7 +428,7 @@ print(store.position >> 32)
 
 
 def test_a_process_with_too_many_open_files_goes_on_storing(tmp_path: Path) -> None:
-    done = subprocess.run([sys.executable, "-c", CROWDED, str(tmp_path)], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", CROWDED, str(tmp_path)], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) > 10
     again = FileStore(tmp_path, segment_bytes=4096)
@@ -463,7 +463,7 @@ def test_both_forms_read_the_same_directory(tmp_path: Path) -> None:
     store.close()
     environment = {**os.environ, "NATSD_PLAIN": "1" if FORM == "native" else "0"}
     arguments = [sys.executable, "-c", OTHER, str(tmp_path)]
-    done = subprocess.run(arguments, env=environment, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(arguments, env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert FORM == "plain" or done.stdout == "plain\n"
     again = FileStore(tmp_path, segment_bytes=4096)

@@ -77,15 +77,20 @@ def live(directory: Path, segment_bytes: int, seed: int, most: int, plain: bool,
     with subprocess.Popen(arguments, stdout=subprocess.PIPE, env=environment) as writer:
         assert writer.stdout is not None
         said = b""
-        if kill_s >= 0:
-            said = writer.stdout.readline()  # it is open
-            time.sleep(kill_s)
-            writer.kill()
-        said += writer.stdout.read()
+        try:
+            if kill_s >= 0:
+                said = writer.stdout.readline()  # it is open
+                time.sleep(kill_s)
+                writer.kill()
+            said += writer.stdout.read()
+        except BaseException:
+            writer.kill()  # it would go on, and complain that nobody listens
+            raise
     assert kill_s >= 0 or writer.returncode == 0
     return [line.split() for line in said.decode().split("\n")[:-1]]
 
 
+@pytest.mark.timeout(600)  # a minute in the plain form, several of them where much else runs
 @pytest.mark.parametrize("segment_bytes", [8192, 1 << 20, 64 << 20])
 def test_nothing_that_was_acknowledged_goes_however_often_it_is_opened(segment_bytes: int, tmp_path: Path) -> None:
     chance = Random(segment_bytes)

@@ -32,7 +32,7 @@ def test_signals_for_the_server_do_not_end_the_helper_before_the_last_sync(tmp_p
         assert helper.poll() is None
     finally:
         log.close()
-    assert helper.wait(5) == 0
+    assert helper.wait(60) == 0
 
 
 def test_a_helper_that_is_killed_fails_the_log_and_nobody_who_appends(tmp_path: Path) -> None:
@@ -44,7 +44,7 @@ def test_a_helper_that_is_killed_fails_the_log_and_nobody_who_appends(tmp_path: 
     log._disk._helper.wait()
     log.append(1, 1, 2, 0, b"s", None, b"payload")
     log.kick()
-    log.settle(5)
+    log.settle(60)
     assert log.failure.endswith("the process that waits for the disk has ended")
     assert log.durable == durable
     log.close()
@@ -56,7 +56,7 @@ def test_a_helper_that_is_not_given_a_file_does_not_say_that_it_is_synced(tmp_pa
     helper = subprocess.Popen(arguments, pass_fds=[theirs.fileno()], stderr=subprocess.PIPE)
     theirs.close()
     ours.sendall(_sync_helper.REQUEST.pack(b"f", 0) + _sync_helper.REQUEST.pack(b"s", 1))
-    _, said = helper.communicate(timeout=20)
+    _, said = helper.communicate(timeout=60)
     assert helper.returncode == 1
     assert b"did not come" in said
     with ours, suppress(ConnectionResetError):  # it went with a request unread

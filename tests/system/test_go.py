@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.places import GO_SERVERS, ServerProcess, Servers, TcpLine
+from tests.places import GO_SERVERS, PATIENCE_S, ServerProcess, Servers, TcpLine
 
 NEWEST = next((name for name in GO_SERVERS if name.startswith("go-2.1")), "")
 USERS = [
@@ -95,7 +95,7 @@ class User:
                     if line.startswith(word):
                         return
                     continue
-            data = self.line.receive(5.0)
+            data = self.line.receive(PATIENCE_S)
             assert data, f"no {word!r} in {self.rest!r}"
             self.rest += data
 

@@ -18,7 +18,7 @@ import pytest
 from natsd.auth.passwords import is_bcrypt
 from natsd.monitor.pages import BUILDERS, ENDPOINTS
 from natsd.system.service import OF_ACCOUNT, OF_SERVER
-from tests.places import ServerProcess, Servers
+from tests.places import PATIENCE_S, ServerProcess, Servers
 
 CANARY = "canary"
 HASH = "$2b$04$7pSAUGm4dqZr8VZ2FTYIyO35LuKt5H7OEuOYy7LXgmtXWG3DNCfXi"
@@ -74,10 +74,10 @@ def talk(server: ServerProcess, said: dict[str, str], until: bytes = b"PONG") ->
     text += "".join(f"PUB {subject.rstrip('.')} x {len(body)}\r\n{body}\r\n" for subject in requests)
     line.send(text.encode() + b"PING\r\n")
     told = b""
-    while until not in told and b"-ERR 'Auth" not in told and (data := line.receive(5.0)):
+    while until not in told and b"-ERR 'Auth" not in told and (data := line.receive(PATIENCE_S)):
         told += data
     line.send(b"NONSENSE\r\n")
-    while (data := line.receive(5.0)) is not None:
+    while (data := line.receive(PATIENCE_S)) is not None:
         told += data
     line.close()
     return told
@@ -88,7 +88,7 @@ def pages(server: ServerProcess) -> Iterator[tuple[str, str]]:
         for query in QUERIES:
             url = server.monitor.rstrip("/") + path + query
             try:
-                with urlopen(url, timeout=10) as answer:
+                with urlopen(url, timeout=PATIENCE_S) as answer:
                     yield path + query, answer.read().decode()
             except HTTPError as error:
                 yield path + query, error.read().decode()

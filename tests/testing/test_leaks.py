@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import socket
 
+import pytest
+
 import natsd
+from natsd.base.clock import SECOND_NS
 from natsd.embed import Server, ThreadedServer
 from natsd.testing.leaks import find_leaks
 
@@ -31,7 +34,8 @@ def test_an_open_connection_is_named() -> None:
         assert "forgotten" in leak
 
 
-def test_a_socket_that_lingers_is_counted() -> None:
+def test_a_socket_that_lingers_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("natsd.net.connection.LINGER_NS", 60 * SECOND_NS)
     with natsd.run_in_thread() as server, socket.create_connection(("127.0.0.1", server.port)) as sock:
         sock.recv(1000)
         sock.sendall(b"X")

@@ -38,9 +38,9 @@ def test_session(nats_server_session):
 def test_a_suite_gets_servers_and_hears_of_its_leaks(tmp_path: Path) -> None:
     (tmp_path / "test_suite.py").write_text(SUITE)
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q"]
-    probe = subprocess.run([*command, "--fixtures"], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    probe = subprocess.run([*command, "--fixtures"], cwd=tmp_path, capture_output=True, text=True, timeout=120)
     if "nats_server_session" not in probe.stdout:
         command += ["-p", "natsd.testing.plugin"]
-    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert "5 passed, 1 error" in result.stdout, result.stdout
     assert "open connection 127.0.0.1:" in result.stdout

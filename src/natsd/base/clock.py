@@ -109,7 +109,7 @@ class Timer:
 class Timers:
     """A heap of timers. Cancelled ones stay until they surface, or until they are the greater part of the heap."""
 
-    __slots__ = ("_cancelled", "_clock", "_count", "_heap", "on_earlier")
+    __slots__ = ("_cancelled", "_clock", "_count", "_heap", "on_earlier", "on_failed")
 
     FEW = 64  # a heap this small is never rebuilt
 
@@ -120,6 +120,8 @@ class Timers:
         self._cancelled = 0
         self.on_earlier: Callable[[], None] | None = None
         """Called when a new timer became the next one due."""
+        self.on_failed: Callable[[Exception], None] | None = None
+        """Told what a callback raises; without it `run` raises that, and what else is due waits for the next one."""
 
     def __len__(self) -> int:
         return len(self._heap) - self._cancelled
@@ -158,8 +160,13 @@ class Timers:
             callback = heappop(heap)[2].take()
             if callback is None:
                 self._cancelled -= 1
-            else:
+                continue
+            try:
                 callback()
+            except Exception as error:
+                if self.on_failed is None:
+                    raise
+                self.on_failed(error)
 
     def on_cancelled(self) -> None:
         """A timer was cancelled and is dead weight in the heap."""

@@ -24,6 +24,7 @@ from natsd.server.options import MAX_PAYLOAD_WARNING, split_host_port
 from natsd.server.tenancy import make_accounts, map_global, only_system_has_users, swap_accounts
 from natsd.session.roster import Roster, Rules
 from natsd.session.session import Session
+from natsd.store.contract import StoreError
 from natsd.system.service import Service
 
 if TYPE_CHECKING:
@@ -283,6 +284,7 @@ class Server:
         network.max_pending = options.max_pending
         self._network = network
         self.use_network()
+        self.timers.on_failed = self._on_timer_failed
         self._alarm = Alarm(loop, self.timers, self.clock)
         if options.trace:
             self.road.trace = []
@@ -395,6 +397,11 @@ class Server:
         subject: bytes | None = getattr(work, "subject", None)
         what = type(work).__name__ if subject is None else f"what takes {subject.decode('utf-8', 'replace')}"
         tell(self.log, what, error)
+
+    def _on_timer_failed(self, error: Exception) -> None:
+        """What was due could not be done. That a failed disk stores nothing any more has been said."""
+        if not (isinstance(error, StoreError) and self.storage is not None and self.storage.jetstream.failed):
+            tell(self.log, "what was due", error)
 
     def settle(self) -> None:
         """Send what waits to be sent."""

@@ -14,18 +14,16 @@ if TYPE_CHECKING:
     from natsd.store._plain_file import (
         FileIndex,
         Runs,
-        next_record,
         relocate_run,
         replay_run,
         restore_run,
-        skip_run,
-        survey,
     )
     from natsd.store._plain_highway import highway
     from natsd.store._plain_index import Index
     from natsd.store._plain_log import Log
     from natsd.store._plain_memory import MemoryIndex
     from natsd.store._plain_s2 import Unpacking, block_checksum
+    from natsd.store._plain_survey import next_record, skip_run, survey
 
     FORM: str
 else:
@@ -37,12 +35,12 @@ _HOMES = {
     "MemoryIndex": "memory",
     "FileIndex": "file",
     "Runs": "file",
-    "next_record": "file",
+    "next_record": "survey",
     "relocate_run": "file",
     "replay_run": "file",
     "restore_run": "file",
-    "skip_run": "file",
-    "survey": "file",
+    "skip_run": "survey",
+    "survey": "survey",
     "Log": "log",
     "Unpacking": "s2",
     "block_checksum": "s2",

@@ -8,12 +8,14 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 
 from natsd.store._native_index cimport Index
 from natsd.store._native_log cimport (
-    EXPIRES, FIXED, HEADED as RECORD_HEADED, MESSAGE, RELOCATED, WATERMARK, Fixed, Log, count_live, natsd_crc,
-    natsd_crc_prepare, natsd_crc_shift
+    EXPIRES, FIXED, HEADED as RECORD_HEADED, MESSAGE, PACKED, RELOCATED, WATERMARK, Fixed, Log, count_live,
+    natsd_crc_prepare, seed_of
 )
 from natsd.store._native_pages cimport Entry, HEADED, LENGTH, Place, entry_of, walk_from, walk_on
 from natsd.store._native_subjects cimport Row
+from natsd.store._native_whole cimport saved_by, whole
 
+from natsd.store.compression import pack, unpack
 from natsd.store.contract import StoreError
 from natsd.store.records import runs_of
 
@@ -21,10 +23,6 @@ cdef enum:
     OVERHEAD = 30  # a message in a file counts for its bytes and these
     HEADER_OVERHEAD = 4
     EXTRAS = 16
-    BLOCK_BITS = 12
-    ERASED = 14
-    CHECKPOINT = 18
-    ENDED = 20
 
 cdef struct Found:  # a message, where it lies
     uint64_t seq
@@ -125,6 +123,7 @@ cdef class FileIndex(Index):
     cdef Log log
     cdef readonly uint32_t number
     cdef public int64_t expires_ns
+    cdef public bint packs
     cdef public list lost
     cdef readonly bint headed  # something had a header, of what was found or came since
     cdef Found* late  # met out of order while the store is opened
@@ -145,12 +144,18 @@ cdef class FileIndex(Index):
         cdef const char* head = NULL
         cdef Py_ssize_t head_n = -1
         cdef uint64_t place
+        cdef object block = pack(payload) if self.packs else None
         if header is not None:
             head = PyBytes_AS_STRING(header)
             head_n = PyBytes_GET_SIZE(header)
             self.headed = True
+        if block is not None:
+            payload = <bytes?> block
         place = self.log.put(MESSAGE, self.number, seq, time_ns, self.expires_ns, PyBytes_AS_STRING(subject), subject_n,
-                             head, head_n, PyBytes_AS_STRING(payload), payload_n)
+                             head, head_n, PyBytes_AS_STRING(payload), PyBytes_GET_SIZE(payload),
+                             0 if block is None else PACKED)
+        if block is not None:
+            self.log.save(<uint32_t> (place >> 32), payload_n - PyBytes_GET_SIZE(payload))
         count_live(self.log, <uint32_t> (place >> 32), self.length_of(subject_n, max(head_n, 0), payload_n) & LENGTH)
         return place
 
@@ -159,13 +164,14 @@ cdef class FileIndex(Index):
         cdef const char* at = self.log.recent(position, &left)
         cdef const Fixed* fixed
         cdef const char* data
-        cdef object header = None
+        cdef object header = None, payload
         if at == NULL:
             at = self.log.window(position, (length & LENGTH) - OVERHEAD + FIXED + EXTRAS, &left)
             fixed = <const Fixed*> at
-            if at == NULL or not whole(at, left, <uint32_t> (position >> 32)) or fixed.seq != seq:
-                self.lost.append(seq)
-                raise StoreError(f"message {seq} of stream {self.number} cannot be read back")
+            if at == NULL or not whole(at, left, seed_of(position, self.log.salt)) or fixed.seq != seq:
+                raise self.lose(seq)
+            if fixed.flags & PACKED:
+                self.log.read_end = position + fixed.length
         fixed = <const Fixed*> at
         data = at + FIXED
         if fixed.flags & WATERMARK:
@@ -176,7 +182,16 @@ cdef class FileIndex(Index):
         if fixed.flags & RECORD_HEADED:
             header = PyBytes_FromStringAndSize(data, fixed.header)
             data += fixed.header
-        return seq, subject, header, PyBytes_FromStringAndSize(data, at + fixed.length - data), time_ns
+        payload = PyBytes_FromStringAndSize(data, at + fixed.length - data)
+        if fixed.flags & PACKED:
+            payload = unpack(payload)
+            if payload is None:
+                raise self.lose(seq)
+        return seq, subject, header, payload, time_ns
+
+    cdef object lose(self, uint64_t seq):
+        self.lost.append(seq)
+        return StoreError(f"message {seq} of stream {self.number} cannot be read back")
 
     cdef int drop_message(self, uint64_t seq, uint64_t position, uint32_t length) except -1:
         return count_live(self.log, <uint32_t> (position >> 32), -<int64_t> (length & LENGTH))
@@ -186,13 +201,14 @@ cdef class FileIndex(Index):
         cdef Entry* entry = entry_of(&self.pages, seq)
         return -1 if entry == NULL else entry.position
 
-    def move(self, uint64_t seq, uint64_t place):
-        """A message that is there lies elsewhere from now on."""
+    def move(self, uint64_t seq, uint64_t place, int64_t saved=0):
+        """A message that is there lies elsewhere from now on. saved: how much longer it would be there unpacked."""
         cdef Entry* entry = entry_of(&self.pages, seq)
         if entry == NULL:
             raise KeyError(seq)
         count_live(self.log, <uint32_t> (entry.position >> 32), -<int64_t> (entry.length & LENGTH))
         count_live(self.log, <uint32_t> (place >> 32), entry.length & LENGTH)
+        self.log.save(<uint32_t> (place >> 32), saved)
         entry.position = place
 
     cdef int know(self, uint64_t seq, uint64_t place, int64_t time_ns, const char* subject, size_t subject_n,
@@ -229,7 +245,8 @@ cdef class FileIndex(Index):
         if record.header is not None:
             self.headed = True
         self.know(seq, record.place, record.time_ns, PyBytes_AS_STRING(subject), PyBytes_GET_SIZE(subject), header_n,
-                  len(record.payload), limited)
+                  record.payload_bytes, limited)
+        self.log.save(<uint32_t> (<uint64_t> record.place >> 32), record.saved_bytes)
         if record.expires_ns >= 0:
             self.set_expiry(seq, record.expires_ns)
         if limited:
@@ -238,6 +255,7 @@ cdef class FileIndex(Index):
 
     def defer(self, record):
         """A live message that was met behind others with higher sequences."""
+        self.log.save(<uint32_t> (<uint64_t> record.place >> 32), record.saved_bytes)
         self.hold_back(record.seq, record.place)
 
     cdef int hold_back(self, uint64_t seq, uint64_t place) except -1:
@@ -297,7 +315,8 @@ cdef class FileIndex(Index):
         if fixed.flags & RECORD_HEADED:
             self.headed = True
         self.know(fixed.seq, place, fixed.time_ns, at, fixed.subject,
-                  <Py_ssize_t> fixed.header if fixed.flags & RECORD_HEADED else -1, fixed.length - used, limited)
+                  <Py_ssize_t> fixed.header if fixed.flags & RECORD_HEADED else -1,
+                  fixed.length - used + saved_by(fixed), limited)
         if fixed.flags & EXPIRES:
             self.set_expiry(fixed.seq, expires_ns)
         return 0
@@ -347,18 +366,7 @@ cdef int render_run(bytearray out, uint64_t distance, uint64_t length) except -1
     return 0
 
 
-cdef inline bint whole(const char* at, size_t left, uint32_t segment) noexcept:
-    """Does a record begin there, with room for all that it says it has?"""
-    cdef const Fixed* fixed = <const Fixed*> at
-    cdef uint64_t least
-    if left < FIXED:
-        return False
-    least = (<uint64_t> FIXED + fixed.subject + fixed.header + (8 if fixed.flags & WATERMARK else 0)
-             + (8 if fixed.flags & EXPIRES else 0))
-    return least <= fixed.length <= left and natsd_crc(segment, at + 4, fixed.length - 4) == fixed.crc
-
-
-def replay_run(data, size_t at, size_t stop, uint64_t segment, dict streams, uint64_t above):
+def replay_run(data, size_t at, size_t stop, uint64_t segment, uint32_t salt, dict streams, uint64_t above):
     """Take the messages that follow each other from data[at] on, as `FileIndex.replay` does, up to the first record
     that is something else, lies below a place, or does not validate. Returns where that is."""
     cdef const uint8_t[::1] view = data
@@ -371,7 +379,7 @@ def replay_run(data, size_t at, size_t stop, uint64_t segment, dict streams, uin
     base = <const char*> &view[0]
     while at + FIXED <= stop:
         fixed = <const Fixed*> (base + at)
-        if fixed.kind != MESSAGE or (segment << 32 | at) < above or not whole(base + at, stop - at, segment):
+        if fixed.kind != MESSAGE or (segment << 32 | at) < above or not whole(base + at, stop - at, seed_of(segment << 32 | at, salt)):
             break
         if index is None or index.number != fixed.stream:
             found = streams.get(fixed.stream)
@@ -381,29 +389,13 @@ def replay_run(data, size_t at, size_t stop, uint64_t segment, dict streams, uin
         if fixed.seq != index.last + 1:
             break
         index.know_bytes(fixed, segment << 32 | at, True)
+        if fixed.flags & PACKED:
+            index.log.save(<uint32_t> segment, saved_by(fixed))
         at += fixed.length
     return at
 
 
-def skip_run(data, size_t at, size_t stop, uint64_t segment, uint32_t stream):
-    """Pass the messages of a stream that follow each other from data[at] on. Returns where something else is, or what
-    does not validate."""
-    cdef const uint8_t[::1] view = data
-    cdef const char* base
-    cdef const Fixed* fixed
-    stop = min(stop, <size_t> view.shape[0])
-    if at >= stop:
-        return at
-    base = <const char*> &view[0]
-    while at + FIXED <= stop:
-        fixed = <const Fixed*> (base + at)
-        if fixed.kind != MESSAGE or fixed.stream != stream or not whole(base + at, stop - at, segment):
-            break
-        at += fixed.length
-    return at
-
-
-def restore_run(data, size_t at, size_t stop, uint64_t segment, dict streams, dict wanted):
+def restore_run(data, size_t at, size_t stop, uint64_t segment, uint32_t salt, dict streams, dict wanted):
     """Take the live messages (wanted: the Runs of each stream) from data[at] on, up to a record that does not validate.
     Returns where that is. See `FileIndex.fold` for those that are out of order."""
     cdef const uint8_t[::1] view = data
@@ -417,7 +409,7 @@ def restore_run(data, size_t at, size_t stop, uint64_t segment, dict streams, di
     base = <const char*> &view[0]
     while at + FIXED <= stop:
         fixed = <const Fixed*> (base + at)
-        if not whole(base + at, stop - at, segment):
+        if not whole(base + at, stop - at, seed_of(segment << 32 | at, salt)):
             break
         if fixed.kind == MESSAGE or fixed.kind == RELOCATED:
             if index is None or index.number != fixed.stream:
@@ -428,6 +420,8 @@ def restore_run(data, size_t at, size_t stop, uint64_t segment, dict streams, di
                 index = found
                 runs = wanted[fixed.stream]
             if runs.holds(fixed.seq):
+                if fixed.flags & PACKED:
+                    index.log.save(<uint32_t> segment, saved_by(fixed))
                 if fixed.seq > index.last:
                     index.know_bytes(fixed, segment << 32 | at, False)
                 elif entry_of(&index.pages, fixed.seq) != NULL:
@@ -458,7 +452,7 @@ def relocate_run(Log log not None, uint64_t segment, size_t at, size_t stop, dic
         if fixed.length > left and FIXED <= fixed.length <= 2147483648:
             base = log.window(place, fixed.length, &left)
             fixed = <const Fixed*> base
-        if base == NULL or not whole(base, left, <uint32_t> segment):
+        if base == NULL or not whole(base, left, seed_of(place, log.salt)):
             break
         used = fixed.length
         if fixed.kind == MESSAGE or fixed.kind == RELOCATED:
@@ -473,94 +467,8 @@ def relocate_run(Log log not None, uint64_t segment, size_t at, size_t stop, dic
                     data += 8
                 to = log.put(RELOCATED, fixed.stream, fixed.seq, fixed.time_ns, expires_ns, data, fixed.subject,
                              data + fixed.subject, <Py_ssize_t> fixed.header if fixed.flags & RECORD_HEADED else -1,
-                             data + fixed.subject + fixed.header, base + used - data - fixed.subject - fixed.header)
-                index.move(fixed.seq, to)
+                             data + fixed.subject + fixed.header, base + used - data - fixed.subject - fixed.header,
+                             fixed.flags & PACKED)
+                index.move(fixed.seq, to, saved_by(fixed))
         at += used
     return at
-
-
-cdef struct Looking:  # for records among bytes that anybody may have written, such as those of a file used again
-    const char* base
-    size_t stop
-    uint32_t segment
-    uint32_t* sums  # of all before each block; NULL until there is a record to look at that is long
-
-
-cdef uint32_t sum_below(Looking* looking, size_t at) noexcept:
-    return natsd_crc(looking.sums[at >> BLOCK_BITS], looking.base + (at >> BLOCK_BITS << BLOCK_BITS),
-                     at & ((1 << BLOCK_BITS) - 1))
-
-
-cdef bint begins(Looking* looking, size_t at) except -1:
-    """As `whole`; what is long is not read for it each time anew: who wrote it may have meant us to do that."""
-    cdef const Fixed* fixed = <const Fixed*> (looking.base + at)
-    cdef size_t block, blocks, end
-    if fixed.length <= 2 << BLOCK_BITS or looking.stop - at < fixed.length:
-        return whole(looking.base + at, looking.stop - at, looking.segment)
-    if looking.sums == NULL:
-        blocks = looking.stop >> BLOCK_BITS
-        looking.sums = <uint32_t*> malloc((blocks + 1) * sizeof(uint32_t))
-        if looking.sums == NULL:
-            raise MemoryError("no memory to open the store with")
-        looking.sums[0] = 0
-        for block in range(blocks):
-            looking.sums[block + 1] = natsd_crc(
-                looking.sums[block], looking.base + (block << BLOCK_BITS), 1 << BLOCK_BITS)
-    end = at + fixed.length
-    if sum_below(looking, end) ^ natsd_crc_shift(
-            sum_below(looking, at + 4) ^ looking.segment, fixed.length - 4) != fixed.crc:
-        return False
-    return whole(looking.base + at, looking.stop - at, looking.segment)
-
-
-cdef inline bint may_begin(const Fixed* fixed) noexcept:
-    return fixed.kind != 0 and (fixed.kind <= ERASED or CHECKPOINT <= fixed.kind <= ENDED) and fixed.extra == 0
-
-
-def survey(data, size_t at, uint64_t segment):
-    """The highest watermark of the records from data[at] on, whatever lies between them, where ERASED and CHECKPOINT
-    ones are, and where the first bytes are that do not validate."""
-    cdef const uint8_t[::1] view = data
-    cdef Looking looking
-    cdef const Fixed* fixed
-    cdef size_t stop = view.shape[0]
-    cdef uint64_t highest = 0, watermark
-    cdef list marked = []
-    cdef size_t gap = stop
-    if at >= stop:
-        return highest, marked, at
-    looking = Looking(<const char*> &view[0], stop, <uint32_t> segment, NULL)
-    try:
-        while at + FIXED <= stop:
-            fixed = <const Fixed*> (looking.base + at)
-            if not may_begin(fixed) or not begins(&looking, at):
-                gap = min(gap, at)
-                at += 1
-                continue
-            if fixed.flags & WATERMARK:
-                memcpy(&watermark, looking.base + at + FIXED, 8)
-                highest = max(highest, watermark)
-            if fixed.kind == ERASED or fixed.kind == CHECKPOINT:
-                marked.append(at)
-            at += fixed.length
-    finally:
-        free(looking.sums)
-    return highest, marked, min(gap, at)
-
-
-def next_record(data, size_t at, size_t stop, uint64_t segment):
-    """Where the next record that validates begins, and ends before `stop`; -1 for none."""
-    cdef const uint8_t[::1] view = data
-    cdef Looking looking
-    stop = min(stop, <size_t> view.shape[0])
-    if at >= stop:
-        return -1
-    looking = Looking(<const char*> &view[0], stop, <uint32_t> segment, NULL)
-    try:
-        while at + FIXED <= stop:
-            if may_begin(<const Fixed*> (looking.base + at)) and begins(&looking, at):
-                return at
-            at += 1
-    finally:
-        free(looking.sums)
-    return -1

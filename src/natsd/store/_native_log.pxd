@@ -21,6 +21,12 @@ cdef enum:
     WATERMARK = 1
     HEADED = 2
     EXPIRES = 4
+    PACKED = 8
+    SPREAD = 0x9E3779B1
+
+cdef inline uint32_t seed_of(uint64_t place, uint32_t salt) noexcept:
+    """As `records.seed_of`."""
+    return <uint32_t> (place >> 32) * SPREAD ^ <uint32_t> place ^ salt
 
 cdef extern from "checksum.h" nogil:
     void natsd_crc_prepare()
@@ -55,6 +61,7 @@ cdef class Log:
     cdef natsd_chunk* chunk
     cdef readonly object directory
     cdef readonly bytes uuid
+    cdef readonly uint32_t salt
     cdef int dir_fd
     cdef dict files
     cdef readonly uint32_t segment
@@ -68,6 +75,7 @@ cdef class Log:
     cdef int64_t* live
     cdef size_t live_cap
     cdef uint32_t live_base
+    cdef dict saved
     cdef char* seen_bytes  # what was read last, in one piece
     cdef uint64_t seen_at
     cdef size_t seen_n, seen_cap
@@ -79,7 +87,7 @@ cdef class Log:
     cdef int count_elsewhere(self, uint32_t segment, int64_t change) except -1
     cdef uint64_t put(self, int kind, uint32_t stream, uint64_t seq, int64_t time_ns, int64_t expires_ns,
                       const char* subject, size_t subject_n, const char* header, Py_ssize_t header_n,
-                      const char* payload, size_t payload_n) except? 0
+                      const char* payload, size_t payload_n, int packed) except? 0
     cdef const char* recent(self, uint64_t place, size_t* left) noexcept
     cdef Py_ssize_t fetch(self, uint64_t place, char* buffer, size_t n) except -1
     cdef const char* window(self, uint64_t place, size_t n, size_t* left) except? NULL

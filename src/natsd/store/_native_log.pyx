@@ -12,7 +12,7 @@ from libc.string cimport memcpy, memset
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 
 from natsd.store.contract import StoreError
-from natsd.store.records import SEGMENT_BYTES, render_head, parse_record
+from natsd.store.records import SEGMENT_BYTES, render_head, salt_of
 
 cdef extern from "<unistd.h>" nogil:
     Py_ssize_t pread(int fd, void* data, size_t n, int64_t at)
@@ -67,7 +67,9 @@ cdef class Log:
                  int64_t slow_ns=0):
         self.directory = directory
         self.uuid = uuid
+        self.salt = salt_of(uuid)
         self.files = {}
+        self.saved = {}
         self.failure = ""
         self.sealed = []
         self.segment = segment
@@ -160,10 +162,10 @@ cdef class Log:
 
     cdef uint64_t put(self, int kind, uint32_t stream, uint64_t seq, int64_t time_ns, int64_t expires_ns,
                       const char* subject, size_t subject_n, const char* header, Py_ssize_t header_n,
-                      const char* payload, size_t payload_n) except? 0:
-        """One record. header_n -1: no header; expires_ns -1: none."""
+                      const char* payload, size_t payload_n, int packed) except? 0:
+        """One record. header_n -1: no header; expires_ns -1: none; packed: PACKED or 0."""
         cdef size_t n = FIXED + subject_n + payload_n
-        cdef int flags = 0
+        cdef int flags = packed
         cdef char* at
         cdef char* to
         cdef Fixed* fixed
@@ -207,21 +209,22 @@ cdef class Log:
             memcpy(to, header, header_n)
             to += header_n
         memcpy(to, payload, payload_n)
-        fixed.crc = natsd_crc(self.segment, at + 4, n - 4)
+        fixed.crc = natsd_crc(seed_of(<uint64_t> self.segment << 32 | self.offset, self.salt), at + 4, n - 4)
         self.chunk.filled += n
         self.offset += n
         return <uint64_t> self.segment << 32 | (self.offset - n)
 
     def append(self, int kind, uint32_t stream, uint64_t seq, int64_t time_ns, bytes subject not None, header,
-               bytes payload not None, int64_t expires_ns=-1):
-        """One record, not yet given to the disk (see kick). expires_ns: -1 for none. Returns its place."""
+               bytes payload not None, int64_t expires_ns=-1, bint packed=False):
+        """One record, not yet given to the disk (see kick). expires_ns: -1 for none; packed: what the payload is.
+        Returns its place."""
         cdef const char* head = NULL
         cdef Py_ssize_t head_n = -1
         if header is not None:
             head = PyBytes_AS_STRING(<bytes?> header)
             head_n = PyBytes_GET_SIZE(header)
         return self.put(kind, stream, seq, time_ns, expires_ns, PyBytes_AS_STRING(subject), PyBytes_GET_SIZE(subject),
-                        head, head_n, PyBytes_AS_STRING(payload), PyBytes_GET_SIZE(payload))
+                        head, head_n, PyBytes_AS_STRING(payload), PyBytes_GET_SIZE(payload), PACKED if packed else 0)
 
     def kick(self):
         """Give what was appended to the disk."""
@@ -301,11 +304,20 @@ cdef class Log:
             return 0
         return self.live[segment - self.live_base]
 
+    def save(self, uint32_t segment, int64_t saved):
+        """A segment is so many bytes shorter than its messages, which count unpacked, would make it."""
+        if saved:
+            self.saved[segment] = self.saved.get(segment, 0) + saved
+
+    def saved_bytes(self, uint32_t segment):
+        return self.saved.get(segment, 0)
+
     def recycle(self, uint32_t segment, uint64_t after):
         """Nothing in a segment is needed once the log is on disk up to a place: its file may be used again."""
         fd = self.files.pop(segment, None)
         if fd is not None:
             os.close(fd)
+        self.saved.pop(segment, None)
         self.seen_n = 0
         self.seen()
         if natsd_disk_order(self.disk, NATSD_RECYCLE, after, segment, 0, NULL, NULL, 0):
@@ -419,10 +431,3 @@ cdef class Log:
             return b""
         data = PyBytes_FromStringAndSize(NULL, length)
         return data[:self.fetch(place, PyBytes_AS_STRING(data), length)]
-
-    def load(self, uint64_t place, uint64_t seq):
-        """Header and payload of the message at a place; None where these are not the bytes that were written."""
-        record = parse_record(self.raw(place), 0, place)
-        if record is None or record.seq != seq:
-            return None
-        return record.header, record.payload

@@ -7,11 +7,9 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from natsd.store._plain_index import Index
+from natsd.store.compression import pack
 from natsd.store.contract import StoreError
 from natsd.store.records import (
-    CANDIDATE,
-    CHECKPOINT,
-    ERASED,
     MESSAGE,
     RELOCATED,
     parse_ranges,
@@ -40,6 +38,7 @@ class FileIndex(Index):
         self.number = number
         self._log = log
         self.expires_ns = -1
+        self.packs = False
         self.lost: list[int] = []  # found unreadable
         self.headed = False  # something had a header, of what was found or came since
         self._found = -1  # the place of a message that is in the log already
@@ -49,7 +48,12 @@ class FileIndex(Index):
         log = self._log
         place = self._found
         if place < 0:
-            place = log.append(MESSAGE, self.number, seq, time_ns, subject, header, payload, self.expires_ns)
+            block = pack(payload) if self.packs else None
+            packed = block is not None
+            content = (subject, header, payload if block is None else block, self.expires_ns, packed)
+            place = log.append(MESSAGE, self.number, seq, time_ns, *content)
+            if block is not None:
+                log.save(place >> 32, len(payload) - len(block))
         log.count(place >> 32, self.size_of(subject, header, payload))
         return place
 
@@ -72,18 +76,21 @@ class FileIndex(Index):
         entry = self._entries.get(seq)
         return -1 if entry is None else entry.position
 
-    def move(self, seq: int, place: int) -> None:
-        """A message that is there lies elsewhere from now on."""
+    def move(self, seq: int, place: int, saved: int = 0) -> None:
+        """A message that is there lies elsewhere from now on. saved: how much longer it would be there unpacked."""
         entry = self._entries[seq]
+        self._log.save(place >> 32, saved)
         self._log.count(entry.position >> 32, -entry.length)
         self._log.count(place >> 32, entry.length)
         entry.position = place
 
     def replay(self, record: Record) -> None:
         """A message of the log that comes after all others: as it was appended, with what the limits make of it."""
+        payload = bytes(record.payload_bytes) if record.packed else record.payload  # only its length is looked at
         self._found = record.place
+        self._log.save(record.place >> 32, record.saved_bytes)
         try:
-            self.append_at(record.seq, (record.subject, None, record.header, record.payload), record.time_ns)
+            self.append_at(record.seq, (record.subject, None, record.header, payload), record.time_ns)
         finally:
             self._found = -1
         if record.expires_ns >= 0:
@@ -91,7 +98,11 @@ class FileIndex(Index):
 
     def restore(self, record: Record) -> None:
         """A message that is known to be live; sequences ascend, limits are not looked at."""
-        size = self.size_of(record.subject, record.header, record.payload)
+        self._log.save(record.place >> 32, record.saved_bytes)
+        self._know(record)
+
+    def _know(self, record: Record) -> None:
+        size = self.size_of(record.subject, record.header, b"") + record.payload_bytes
         self._log.count(record.place >> 32, size)
         self.add(record.seq, record.subject, record.place, size, bool(record.header), record.time_ns)
         if record.expires_ns >= 0:
@@ -99,6 +110,7 @@ class FileIndex(Index):
 
     def defer(self, record: Record) -> None:
         """A live message that was met behind others with higher sequences."""
+        self._log.save(record.place >> 32, record.saved_bytes)
         self._late[record.seq] = record
 
     def fold(self, maps: Mapping[int, bytes | mmap]) -> None:
@@ -108,7 +120,9 @@ class FileIndex(Index):
         there = dict(self._walk(0, self._last))
         records = dict(self._late)
         for seq, entry in there.items():
-            record = parse_record(maps[entry.position >> 32], entry.position & 0xFFFFFFFF, entry.position)
+            record = parse_record(
+                maps[entry.position >> 32], entry.position & 0xFFFFFFFF, entry.position, self._log.salt
+            )
             if record is not None:  # else it is being overwritten
                 records.setdefault(seq, record)
         self._late = {}
@@ -116,7 +130,7 @@ class FileIndex(Index):
         self._last = self._head = 0
         self._seqs, self._runs, self._times, self._deadlines = [], [], [], []
         for _, record in sorted(records.items()):
-            self.restore(record)
+            self._know(record)
 
     def resume(self, last_seq: int, last_time_ns: int) -> None:
         """Where the stream had come to, beyond what is live."""
@@ -150,12 +164,12 @@ class Runs:
 
 
 def replay_run(
-    data: bytes | mmap, at: int, stop: int, segment: int, streams: Mapping[int, FileIndex], above: int
+    data: bytes | mmap, at: int, stop: int, segment: int, salt: int, streams: Mapping[int, FileIndex], above: int
 ) -> int:
     """Take the messages that follow each other from data[at] on, as `FileIndex.replay` does, up to the first record
     that is something else, lies below a place, or does not validate. Returns where that is."""
     while at < stop and place_of(segment, at) >= above:
-        record = parse_record(data, at, place_of(segment, at))
+        record = parse_record(data, at, place_of(segment, at), salt)
         if record is None or record.kind != MESSAGE:
             break
         index = streams.get(record.stream)
@@ -166,24 +180,19 @@ def replay_run(
     return at
 
 
-def skip_run(data: bytes | mmap, at: int, stop: int, segment: int, stream: int) -> int:
-    """Pass the messages of a stream that follow each other from data[at] on. Returns where something else is, or what
-    does not validate."""
-    while at < stop:
-        record = parse_record(data, at, place_of(segment, at))
-        if record is None or record.kind != MESSAGE or record.stream != stream:
-            break
-        at += record.size
-    return at
-
-
 def restore_run(
-    data: bytes | mmap, at: int, stop: int, segment: int, streams: Mapping[int, FileIndex], wanted: Mapping[int, Runs]
+    data: bytes | mmap,
+    at: int,
+    stop: int,
+    segment: int,
+    salt: int,
+    streams: Mapping[int, FileIndex],
+    wanted: Mapping[int, Runs],
 ) -> int:
     """Take the live messages (wanted: the Runs of each stream) from data[at] on, up to a record that does not validate.
     Returns where that is. See `FileIndex.fold` for those that are out of order."""
     while at < stop:
-        record = parse_record(data, at, place_of(segment, at))
+        record = parse_record(data, at, place_of(segment, at), salt)
         if record is None:
             break
         if record.kind in (MESSAGE, RELOCATED) and record.stream in wanted and wanted[record.stream].has(record.seq):
@@ -191,7 +200,7 @@ def restore_run(
             if record.seq > index.last_seq:
                 index.restore(record)
             elif index.place(record.seq) >= 0:
-                index.move(record.seq, record.place)
+                index.move(record.seq, record.place, record.saved_bytes)
             else:
                 index.defer(record)
         at += record.size
@@ -203,40 +212,12 @@ def relocate_run(log: Log, segment: int, at: int, stop: int, streams: Mapping[in
     before `stop` where a record does not validate."""
     while at < stop:
         place = place_of(segment, at)
-        record = parse_record(log.raw(place), 0, place)
+        record = parse_record(log.raw(place), 0, place, log.salt)
         if record is None:
             break
         at += record.size
         stream = streams.get(record.stream)
         if record.kind in (MESSAGE, RELOCATED) and stream is not None and stream.place(record.seq) == place:
-            content = (record.time_ns, record.subject, record.header, record.payload, record.expires_ns)
-            stream.move(record.seq, log.append(RELOCATED, record.stream, record.seq, *content))
+            content = (record.time_ns, record.subject, record.header, record.payload, record.expires_ns, record.packed)
+            stream.move(record.seq, log.append(RELOCATED, record.stream, record.seq, *content), record.saved_bytes)
     return at
-
-
-def survey(data: bytes | mmap, at: int, segment: int) -> tuple[int, list[int], int]:
-    """The highest watermark of the records from data[at] on, whatever lies between them, where ERASED and CHECKPOINT
-    ones are, and where the first bytes are that do not validate."""
-    highest = 0
-    gap = -1
-    marked = []
-    while at >= 0:
-        record = parse_record(data, at, place_of(segment, at))
-        if record is None:
-            gap = at if gap < 0 else gap
-            found = CANDIDATE.search(data, at + 1)
-            at = -1 if found is None else found.start()
-            continue
-        highest = max(highest, record.watermark)
-        if record.kind in (ERASED, CHECKPOINT):
-            marked.append(at)
-        at += record.size
-    return highest, marked, gap
-
-
-def next_record(data: bytes | mmap, at: int, stop: int, segment: int) -> int:
-    """Where the next record that validates begins, before `stop`; -1 for none."""
-    for candidate in CANDIDATE.finditer(data, at, stop):
-        if parse_record(data, candidate.start(), place_of(segment, candidate.start())) is not None:
-            return candidate.start()
-    return -1

@@ -19,6 +19,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from natsd.store import _sync_helper
+from natsd.store.compression import unpack
 from natsd.store.contract import StoreError
 from natsd.store.records import (
     HEAD_BYTES,
@@ -30,6 +31,8 @@ from natsd.store.records import (
     place_of,
     render_head,
     render_record,
+    salt_of,
+    seed_of,
     segment_of,
 )
 
@@ -186,6 +189,7 @@ class Log:
     ) -> None:
         self.directory = directory
         self.uuid = uuid
+        self.salt = salt_of(uuid)
         self.failure = ""
         self.durable = self.synced = place_of(segment, 0)
         self.syncs = self.writes = 0
@@ -198,6 +202,7 @@ class Log:
         self.sealed: list[tuple[int, int]] = []
         self._marked = 0
         self._live: dict[int, int] = {}
+        self._saved: dict[int, int] = {}
         self._pending: list[bytes] = []
         self._pending_from = place_of(segment, 0)
         self._pending_bytes = 0
@@ -249,17 +254,19 @@ class Log:
         header: bytes | None,
         payload: bytes,
         expires_ns: int = -1,
+        packed: bool = False,
     ) -> int:
-        """One record, not yet given to the disk (see kick). expires_ns: -1 for none. Returns its place."""
+        """One record, not yet given to the disk (see kick). expires_ns: -1 for none; packed: what the payload is.
+        Returns its place."""
         if not self._offset:
             self._begin(self._segment, *self._before)
         watermark = self.synced if self.synced != self._marked else 0
-        content = (kind, stream, seq, time_ns, subject, header, payload, expires_ns, watermark)
-        record = render_record(self._segment, *content)
+        content = (kind, stream, seq, time_ns, subject, header, payload, expires_ns, watermark, packed)
+        record = render_record(seed_of(self.position, self.salt), *content)
         if self._offset + len(record) > self._segment_bytes and self._offset > HEAD_BYTES:
             self.sealed.append((self._segment, self._offset))
             self._begin(self._segment + 1, self._segment, self._offset)
-            record = render_record(self._segment, *content)
+            record = render_record(seed_of(self.position, self.salt), *content)
         if watermark:
             self._marked = watermark
         place = self.position
@@ -409,6 +416,14 @@ class Log:
     def live_bytes(self, segment: int) -> int:
         return self._live.get(segment, 0)
 
+    def save(self, segment: int, saved: int) -> None:
+        """A segment is so many bytes shorter than its messages, which count unpacked, would make it."""
+        if saved:
+            self._saved[segment] = self._saved.get(segment, 0) + saved
+
+    def saved_bytes(self, segment: int) -> int:
+        return self._saved.get(segment, 0)
+
     def recycle(self, segment: int, after: int) -> None:
         """Nothing in a segment is needed once the log is on disk up to a place: its file may be used again."""
         self._orders.append((after, lambda: self._recycle(segment)))
@@ -419,6 +434,7 @@ class Log:
             os.close(fd)
         name = segment_name(segment)
         self._live.pop(segment, None)
+        self._saved.pop(segment, None)
         try:
             size = os.stat(os.path.join(self.directory, name)).st_size
         except FileNotFoundError:
@@ -483,10 +499,11 @@ class Log:
 
     def load(self, place: int, seq: int) -> tuple[bytes | None, bytes] | None:
         """Header and payload of the message at a place; None where these are not the bytes that were written."""
-        record = parse_record(self.raw(place), 0, place)
+        record = parse_record(self.raw(place), 0, place, self.salt)
         if record is None or record.seq != seq:
             return None
-        return record.header, record.payload
+        payload = unpack(record.payload) if record.packed else record.payload
+        return None if payload is None else (record.header, payload)
 
 
 def segment_name(segment: int) -> str:

@@ -42,7 +42,7 @@ class Draft:
         self.place = store.log.position
         self.pieces: list[bytes] = []
         streams = [(stream, known(stream), stream.last_seq) for stream in store.by_number.values()]
-        self._rest = self._render(sorted(segments.items()), streams, store.next_number)
+        self._rest = self._render(sorted(segments.items()), streams, store.next_number, store.log.uuid)
 
     def step(self) -> bytes | None:
         """A bounded piece; None where there is no more."""
@@ -52,7 +52,11 @@ class Draft:
         return piece
 
     def _render(
-        self, segments: list[tuple[int, int]], streams: list[tuple[FileStream, list[bytes], int]], next_number: int
+        self,
+        segments: list[tuple[int, int]],
+        streams: list[tuple[FileStream, list[bytes], int]],
+        next_number: int,
+        uuid: bytes,
     ) -> Iterator[bytes]:
         small = iter([render_record(0, SEGMENT, 0, segment, end, b"", None, b"") for segment, end in segments])
         yield from joined(small)
@@ -63,7 +67,7 @@ class Draft:
                 ranges, first = stream.live_ranges(first, last_seq, MESSAGES_AT_ONCE)
                 if ranges:
                     yield render_record(0, LIVE, stream.number, 0, 0, b"", None, ranges)
-        yield render_record(0, END, next_number, self.place, 0, b"", None, b"")
+        yield render_record(0, END, next_number, self.place, 0, b"", None, uuid)
 
 
 def joined(records: Iterator[bytes]) -> Iterator[bytes]:
@@ -92,7 +96,7 @@ def parse_checkpoint(data: bytes) -> tuple[list[Record], int] | None:
     records: list[Record] = []
     at = 0
     while at < len(data):
-        record = parse_record(data, at, 0)
+        record = parse_record(data, at, 0, 0)
         if record is None:
             return None
         records.append(record)

@@ -25,6 +25,7 @@ from natsd.store.records import (
     place_of,
     render_erasure,
     render_record,
+    seed_of,
     segment_of,
 )
 
@@ -87,7 +88,9 @@ class Compaction:
             if live <= 0:
                 self._dead.append(segment)
                 del self._segments[segment]
-            elif live < share * size and segment not in self._unreadable:
+                continue
+            size += log.saved_bytes(segment)
+            if live < share * size and segment not in self._unreadable:
                 victim, share = segment, live / size
         if len(self._dead) >= DEAD_AT_ONCE:
             self.checkpoint()
@@ -120,7 +123,8 @@ class Compaction:
 
     def erasable(self, place: int) -> Record | None:
         """What lies at a place; None where it is damaged. StoreError where the system does not let it be read."""
-        return parse_record(self._store.log.raw(place), 0, place)
+        log = self._store.log
+        return parse_record(log.raw(place), 0, place, log.salt)
 
     def erase(self, record: Record) -> None:
         """Overwrite header and payload of a record whose removal is in the log, once that is on disk."""
@@ -129,7 +133,7 @@ class Compaction:
         log.append(ERASED, record.stream, record.seq, record.time_ns, record.subject, None, erasure)
         log.kick()
         blank = render_record(
-            segment_of(place),
+            seed_of(place, log.salt),
             record.kind,
             record.stream,
             record.seq,

@@ -132,6 +132,8 @@ class StreamStore(Protocol):
     """The messages of one stream and the saved state of its consumers."""
 
     refusal: int
+    packs: bool
+    """Whether payloads are to be kept packed, from now on. Nothing but what they take on the disk shows it."""
     headed: bool
     """False only where no message had a header, of those found at opening and those since: there are no ids then."""
     on_removed: Callable[[list[int]], None] | None

@@ -36,7 +36,7 @@ from natsd.store.records import (
     render_ranges,
     runs_of,
 )
-from natsd.store.recovery import Damage, Recovery
+from natsd.store.recovery import LOCK, Damage, Recovery
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -443,7 +443,7 @@ def lock(directory: str) -> int:
     """Make the directory where there is none, and have it alone."""
     try:
         Path(directory).mkdir(mode=0o750, parents=True, exist_ok=True)
-        fd = os.open(os.path.join(directory, "LOCK"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        fd = os.open(os.path.join(directory, LOCK), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
     except OSError as error:
         raise StoreError(f"{directory}: {error.strerror}") from error
     try:

@@ -59,8 +59,11 @@ def _segments(recovery: Recovery, store: FileStore) -> Iterator[str]:
             kinds[KINDS.get(record.kind, f"kind {record.kind}")] += 1
             end = offset_of(record.place) + record.size
         found = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items())) or "no records"
-        live = store.log.live_bytes(segment)
-        yield f"segment {segment}: {found}; {end} of {size} bytes written, {live} of them in live messages"
+        live, saved = store.log.live_bytes(segment), store.log.saved_bytes(segment)
+        yield (
+            f"segment {segment}: {found}; {end} of {size} bytes written, "
+            + (f"live messages of {live} bytes, some of them packed" if saved else f"{live} of them in live messages")
+        )
 
 
 def _streams(store: FileStore) -> Iterator[str]:

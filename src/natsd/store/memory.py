@@ -18,6 +18,7 @@ class MemoryStream(MemoryIndex):
 
     def __init__(self, first_seq: int = 1) -> None:
         super().__init__(first_seq)
+        self.packs = False  # there is no disk to take less of
         self.headed = True  # nothing is found at opening that would be long to look at
         self._records: dict[str, list[bytes]] = {}
 

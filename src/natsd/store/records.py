@@ -5,18 +5,20 @@
    segment before it, 20 zero bytes, crc32 of all before.
 3. A record is 40 bytes (RECORD), then EXTRA (8 bytes, where WATERMARK is set), EXTRA (8 bytes, where EXPIRES is set),
    subject, header, payload. Little endian, no padding between records:
-   crc u32 over the rest, seeded with the segment's number, so that the stale bytes of a recycled file never validate;
+   crc u32 over the rest, seeded with where it stands and a part of the uuid, which clients never see: neither the stale
+   bytes of a recycled file validate, nor those of a record, made up or copied, in what somebody had stored;
    length u32 of the whole; kind u8; flags u8; subject length u16; header length u32; stream u32; extra u32; seq u64;
    time i64 in wall clock nanoseconds.
 4. The first record of a commit carries a watermark: a place below which everything was on disk when the record was
    made. Bytes that do not validate are damage where a later record's watermark lies above them, else a torn tail.
-5. A checkpoint is records with segment 0 as their seed, of which END is the last: per stream STREAM (seq: 0), LIVE,
+5. A checkpoint is records with 0 as their seed, of which END is the last: per stream STREAM (seq: 0), LIVE,
    CONSUMER, CONSUMER_STATE and CONSUMER_DELTA. It stands for all of the log below a place. There are two files of it,
    and the log holds it too, in pieces (CHECKPOINT), so that no single loss takes what freed segments said.
 6. A segment ends where its records stop validating, or with its file. After a crash the log goes on in a new segment;
    the torn one is cut there, and the new one's head says where that is.
 7. Evictions that follow from a stream's limits are not written: who reads the log applies the limits again.
-8. What stands between BEGUN and ENDED is done whole or not at all: nothing of another stream stands between, and a log
+8. A payload may be packed (PACKED, see `compression`). Its message counts as it is unpacked.
+9. What stands between BEGUN and ENDED is done whole or not at all: nothing of another stream stands between, and a log
    that ends there was never longer than up to BEGUN.
 """
 
@@ -27,13 +29,14 @@ import struct
 from typing import TYPE_CHECKING, NamedTuple
 from zlib import crc32
 
+from natsd.store.compression import unpacked_bytes
 from natsd.store.contract import Limits
 
 if TYPE_CHECKING:
     from mmap import mmap
 
 MAGIC = b"NATSDLOG"
-VERSION = 1
+VERSION = 2
 HEAD = struct.Struct("<8sII16sII20xI")
 HEAD_BYTES = HEAD.size
 RECORD = struct.Struct("<IIBBHIIIQq")
@@ -82,7 +85,8 @@ BEGUN = 19
 ENDED = 20
 """the batch is whole"""
 END = 17
-"""checkpoints only, the last record. seq: the place it stands for; stream: the number of the next stream"""
+"""checkpoints only, the last record. seq: the place it stands for; stream: the number of the next stream; payload: the
+store's uuid"""
 
 KINDS = {
     MESSAGE: "message",
@@ -111,18 +115,21 @@ WATERMARK = 1
 HEADED = 2
 """The message has a header, be it an empty one."""
 EXPIRES = 4
+PACKED = 8
 
+SPREAD = 0x9E3779B1
+"""Far apart are the seeds of segments that are near each other."""
 SEGMENT_BYTES = 64 << 20
 MOST_BYTES = 1 << 30
 """No record is longer; what says so is damage."""
 
 
-CANDIDATE = re.compile(rb"(?s)(?=.{8}[\x01-\x0e\x12-\x14][\x00-\x07].{10}\0\0\0\0)")
+CANDIDATE = re.compile(rb"(?s)(?=.{8}[\x01-\x0e\x12-\x14][\x00-\x0f].{10}\0\0\0\0)")
 """Where a record might begin: a known kind, known flags, and four bytes that are zero."""
 
 
 class Record(NamedTuple):
-    """One record, wherever it came from. place: where it begins; size: its length on disk."""
+    """One record, wherever it came from. place: where it begins; size: its length on disk. payload: as it is there."""
 
     place: int
     size: int
@@ -135,6 +142,16 @@ class Record(NamedTuple):
     payload: bytes
     expires_ns: int
     watermark: int
+    packed: bool = False
+
+    @property
+    def payload_bytes(self) -> int:
+        """The length of the payload, unpacked."""
+        return unpacked_bytes(self.payload) if self.packed else len(self.payload)
+
+    @property
+    def saved_bytes(self) -> int:
+        return self.payload_bytes - len(self.payload) if self.packed else 0
 
 
 def place_of(segment: int, offset: int) -> int:
@@ -147,6 +164,15 @@ def segment_of(place: int) -> int:
 
 def offset_of(place: int) -> int:
     return place & 0xFFFFFFFF
+
+
+def salt_of(uuid: bytes) -> int:
+    return int.from_bytes(uuid[:4], "little")
+
+
+def seed_of(place: int, salt: int) -> int:
+    """What the checksum of a record begins with."""
+    return (segment_of(place) * SPREAD ^ offset_of(place) ^ salt) & 0xFFFFFFFF
 
 
 def render_head(segment: int, uuid: bytes, before: int, before_bytes: int) -> bytes:
@@ -165,7 +191,7 @@ def parse_head(data: bytes) -> tuple[int, bytes, int, int] | None:
 
 
 def render_record(
-    segment: int,
+    seed: int,
     kind: int,
     stream: int,
     seq: int,
@@ -175,9 +201,10 @@ def render_record(
     payload: bytes,
     expires_ns: int = -1,
     watermark: int = 0,
+    packed: bool = False,
 ) -> bytes:
-    """expires_ns: -1 for none; 0 says that the message ends by no clock at all."""
-    flags = 0
+    """seed: see `seed_of`; expires_ns: -1 for none; 0 says that the message ends by no clock at all."""
+    flags = PACKED if packed else 0
     extra = b""
     if watermark:
         flags |= WATERMARK
@@ -191,10 +218,10 @@ def render_record(
     length = RECORD_BYTES + len(extra) + len(subject) + len(head) + len(payload)
     fixed = RECORD.pack(0, length, kind, flags, len(subject), len(head), stream, 0, seq, time_ns)
     body = b"".join((fixed[4:], extra, subject, head, payload))
-    return crc32(body, segment).to_bytes(4, "little") + body
+    return crc32(body, seed).to_bytes(4, "little") + body
 
 
-def parse_record(data: bytes | memoryview | mmap, at: int, place: int) -> Record | None:
+def parse_record(data: bytes | memoryview | mmap, at: int, place: int, salt: int) -> Record | None:
     """The record that begins at data[at]; None where it does not validate, or has no room for what it says it has."""
     if at + RECORD_BYTES > len(data):
         return None
@@ -203,7 +230,7 @@ def parse_record(data: bytes | memoryview | mmap, at: int, place: int) -> Record
     least = RECORD_BYTES + extras + subject_bytes + header_bytes
     if length < least or length > MOST_BYTES or at + length > len(data):
         return None
-    if crc32(data[at + 4 : at + length], segment_of(place)) != crc:
+    if crc32(data[at + 4 : at + length], seed_of(place, salt)) != crc:
         return None
     where = at + RECORD_BYTES
     watermark = 0
@@ -219,7 +246,10 @@ def parse_record(data: bytes | memoryview | mmap, at: int, place: int) -> Record
     header = bytes(data[where : where + header_bytes]) if flags & HEADED else None
     where += header_bytes
     payload = bytes(data[where : at + length])
-    return Record(place, length, kind, stream, seq, time_ns, subject, header, payload, expires_ns, watermark)
+    packed = bool(flags & PACKED)
+    if packed and unpacked_bytes(payload) < 0:
+        return None
+    return Record(place, length, kind, stream, seq, time_ns, subject, header, payload, expires_ns, watermark, packed)
 
 
 def render_erasure(record: Record) -> bytes:

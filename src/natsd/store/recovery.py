@@ -52,9 +52,13 @@ from natsd.store.records import (
     parse_ranges,
     parse_record,
     place_of,
+    salt_of,
     segment_of,
 )
 
+LOCK = "LOCK"
+"""Locked by who has the store; holds its uuid, for when no segment can say it."""
+UUID_BYTES = 16
 OPEN_MAPS = 16
 READ_BYTES = 1 << 20
 
@@ -124,7 +128,8 @@ class Recovery:
             self._heads[segment] = head
             if head is not None:
                 self.uuid = head[1]
-        self.uuid = self.uuid or os.urandom(16)
+        self.uuid = self.uuid or self._noted_uuid()
+        self._salt = salt_of(self.uuid)
         self._maps = Maps(directory)
         self._torn = 0  # the segment in which the log ends before its file does
         self.damaged: set[int] = set()  # segments with bytes that should be readable and are not
@@ -144,6 +149,31 @@ class Recovery:
         self._ends: dict[int, tuple[int, int]] = {}
         self._by_number: dict[int, FileStream] = {}
         self._suspect: set[int] = set()  # streams not heard of since the last damage
+
+    def _noted_uuid(self) -> bytes:
+        """Whose log it is, where no segment says so; a new one where there is no log. Raises StoreError."""
+        if self.checkpoint and len(self.checkpoint[-1].payload) == UUID_BYTES:
+            return self.checkpoint[-1].payload
+        try:
+            noted = bytes.fromhex(Path(self.directory, LOCK).read_text("ascii"))
+        except (FileNotFoundError, ValueError):
+            noted = b""
+        except OSError as error:
+            raise StoreError(f"{self.directory}: {LOCK}: {error.strerror}") from error
+        if len(noted) != UUID_BYTES and self.segments:
+            raise StoreError(f"{self.directory}: no segment has a head that can be read, and {LOCK} does not help")
+        return noted if len(noted) == UUID_BYTES else os.urandom(UUID_BYTES)
+
+    def _note_uuid(self) -> None:
+        path, data = Path(self.directory, LOCK), self.uuid.hex().encode()
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        try:
+            if os.pread(fd, len(data) + 1, 0) != data:
+                os.ftruncate(fd, 0)
+                os.pwrite(fd, data, 0)
+                os.fsync(fd)
+        finally:
+            os.close(fd)
 
     def _path(self, segment: int) -> str:
         return os.path.join(self.directory, f"{segment:08d}.seg")
@@ -211,9 +241,9 @@ class Recovery:
         whole = 0  # the log validates from here on
         for segment in self.segments:
             data = self._maps[segment]
-            _, marked, gap = survey(data, HEAD_BYTES, segment)
+            _, marked, gap = survey(data, HEAD_BYTES, segment, self._salt)
             for at in marked:
-                record = parse_record(data, at, place_of(segment, at))
+                record = parse_record(data, at, place_of(segment, at), self._salt)
                 if record is None or record.kind != CHECKPOINT:
                     continue
                 if at > gap:
@@ -354,7 +384,7 @@ class Recovery:
                 stream.replay(record)
         elif kind == RELOCATED:
             if stream.place(record.seq) >= 0:
-                stream.move(record.seq, record.place)
+                stream.move(record.seq, record.place, record.saved_bytes)
             elif record.seq > stream.last_seq:
                 stream.replay(record)
         else:
@@ -379,6 +409,7 @@ class Recovery:
 
     def finish(self) -> None:
         """Have on disk what was found: the log cut where it is torn, what was never synced gone, the rest synced."""
+        self._note_uuid()
         for segment in self._dropped:
             os.unlink(self._path(segment))
         for segment in self.segments:
@@ -417,11 +448,11 @@ class Recovery:
             self._lost(segment, 0, min(stop, HEAD_BYTES), report)
         while at < stop:
             if replay:
-                at = replay_run(data, at, stop, segment, self._by_number, self.place)
+                at = replay_run(data, at, stop, segment, self._salt, self._by_number, self.place)
             elif wanted is not None:
                 end_of_run = offset_of(self.place) if segment == segment_of(self.place) else stop
-                at = restore_run(data, at, min(stop, end_of_run), segment, self._by_number, wanted)
-            record = parse_record(data, at, place_of(segment, at))
+                at = restore_run(data, at, min(stop, end_of_run), segment, self._salt, self._by_number, wanted)
+            record = parse_record(data, at, place_of(segment, at), self._salt)
             if record is not None:
                 if replay and record.kind == BEGUN and record.place >= self.place and not self._is_whole(record):
                     self._cut(segment, at)
@@ -439,7 +470,7 @@ class Recovery:
             if not self.was_synced(segment, at):
                 self._cut(segment, at)
                 return
-            following = next_record(data, at + 1, stop, segment)
+            following = next_record(data, at + 1, stop, segment, self._salt)
             self._lost(segment, at, stop if following < 0 else following, report)
             at = stop if following < 0 else following
         if end > stop:
@@ -460,8 +491,8 @@ class Recovery:
             end = self._end(segment, len(data))
             stop = min(end, len(data))
             while at < stop:
-                at = skip_run(data, at, stop, segment, begun.stream)
-                record = parse_record(data, at, place_of(segment, at)) if at < stop else None
+                at = skip_run(data, at, stop, segment, self._salt, begun.stream)
+                record = parse_record(data, at, place_of(segment, at), self._salt) if at < stop else None
                 if record is None:
                     break
                 if record.kind == ENDED or record.stream != begun.stream:
@@ -500,10 +531,10 @@ class Recovery:
             self._erasures = {}
             for number in [number for number in self.segments if number >= segment]:
                 data = self._maps[number]
-                highest, marked, _ = survey(data, at + 1 if number == segment else HEAD_BYTES, number)
+                highest, marked, _ = survey(data, at + 1 if number == segment else HEAD_BYTES, number, self._salt)
                 self._highest = max(self._highest, highest)
                 for where in marked:
-                    record = parse_record(data, where, place_of(number, where))
+                    record = parse_record(data, where, place_of(number, where), self._salt)
                     if record is not None and record.kind == ERASED:
                         erasure = parse_erasure(record)
                         self._erasures[erasure.place] = erasure

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from natsd.embed import Server, ThreadedServer
 
-PATIENCE_S = 1.0
+PATIENCE_S = 5.0
 """How long a client's close may take to arrive."""
 
 

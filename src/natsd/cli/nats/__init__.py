@@ -1,1 +1,1 @@
-"""The commands of `nats`, one file per command group; a file is imported when its command is used."""
+"""The commands of `nats`, in rooms by what they are about; a file is imported when its command is used."""

@@ -27,20 +27,20 @@ _PREFIX = "io.nats.jetstream.api.v1."
 _ROOM = "natsd.jetstream."
 # Name behind the prefix: module and record of the server.
 SCHEMAS = {
-    "consumer_configuration": ("consumer_config", "ConsumerConfig"),
-    "consumer_create_request": ("consumer_config", "CreateRequest"),
-    "consumer_list_request": ("consumer_api", "PageRequest"),
-    "consumer_pause_request": ("consumer_api", "PauseRequest"),
-    "consumer_unpin_request": ("consumer_api", "UnpinRequest"),
-    "stream_configuration": ("stream_config", "StreamConfig"),
-    "stream_create_request": ("stream_config", "StreamRequest"),
-    "stream_info_request": ("stream_api", "InfoRequest"),
-    "stream_list_request": ("stream_api", "ListRequest"),
-    "stream_msg_delete_request": ("message_api", "DeleteRequest"),
-    "stream_msg_get_request": ("message_api", "GetRequest"),
-    "stream_purge_request": ("message_api", "PurgeRequest"),
-    "stream_sql_request": ("sql_api", "SqlRequest"),
-    "stream_update_request": ("stream_config", "StreamRequest"),
+    "consumer_configuration": ("consumers.consumer_config", "ConsumerConfig"),
+    "consumer_create_request": ("consumers.consumer_config", "CreateRequest"),
+    "consumer_list_request": ("api.consumer_api", "PageRequest"),
+    "consumer_pause_request": ("api.consumer_api", "PauseRequest"),
+    "consumer_unpin_request": ("api.consumer_api", "UnpinRequest"),
+    "stream_configuration": ("streams.stream_config", "StreamConfig"),
+    "stream_create_request": ("streams.stream_config", "StreamRequest"),
+    "stream_info_request": ("api.stream_api", "InfoRequest"),
+    "stream_list_request": ("api.stream_api", "ListRequest"),
+    "stream_msg_delete_request": ("api.message_api", "DeleteRequest"),
+    "stream_msg_get_request": ("api.message_api", "GetRequest"),
+    "stream_purge_request": ("api.message_api", "PurgeRequest"),
+    "stream_sql_request": ("sql.sql_api", "SqlRequest"),
+    "stream_update_request": ("streams.stream_config", "StreamRequest"),
 }
 
 

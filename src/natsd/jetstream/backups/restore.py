@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 from collections import deque
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -170,10 +171,15 @@ class Restore:
         if self._undurable > DISK_BYTES:
             self._undurable = 0
             self._wait(DISK_NS)
-            self._home.commits(self._config.storage).after(self._later)
+            self._home.commits(self._config.storage).after(self._later, self._give_up)
         else:
             self._later()
         return False
+
+    def _give_up(self, text: str) -> None:
+        """The disk has failed."""
+        if not self._done:
+            self._end(self._reply, self._failed(text))
 
     def _later(self) -> None:
         self._home.timers.schedule(0, self._go_on)
@@ -368,7 +374,8 @@ class Restore:
                 stream.expiry.stop()
                 home.use(self._config.storage, -stream.counted_bytes)
                 stream.counted_bytes = 0
-                home.commits(self._config.storage).store.delete(stream.key)
+                with suppress(StoreError):  # a disk that has failed takes no deletion either; who asked is told why
+                    home.commits(self._config.storage).store.delete(stream.key)
         event = {
             "stream": self._config.name,
             "start": render_date(self._began_ns),
@@ -378,5 +385,14 @@ class Restore:
         }
         home.advise(f"STREAM.RESTORE_COMPLETE.{self._config.name}", "restore_complete", event)
         if reply:
-            to, answer = reply, msgspec.json.encode(page)
-            home.commits(self._config.storage).after(lambda: home.send(to, answer))
+            self._answer(reply, page)
+
+    def _answer(self, reply: bytes, page: dict[str, Any]) -> None:
+        """Once all of it is on disk; where it can never be, as an error."""
+        home, answer = self._home, msgspec.json.encode(page)
+
+        def refuse(text: str) -> None:
+            error = page.get("error") or self._failed(text).as_dict()
+            home.send(reply, msgspec.json.encode({"type": page["type"], "error": error}))
+
+        home.commits(self._config.storage).after(lambda: home.send(reply, answer), refuse)

@@ -113,7 +113,7 @@ class Delivery:
         finally:
             self._running = False
         if more:
-            self._go_on(0)
+            self.go_on(0)
         elif consumer.pull is not None and consumer.pull.requests:
             consumer.sweep(ended=not self.full)
 
@@ -126,7 +126,8 @@ class Delivery:
         finally:
             self._running = held
 
-    def _go_on(self, delay_ns: int) -> None:
+    def go_on(self, delay_ns: int) -> None:
+        """Deliver what can be delivered then."""
         if self._again is None or not self._again.active:
             self._again = self._consumer().home.timers.schedule(delay_ns, self._consumer().pump)
 
@@ -147,13 +148,13 @@ class Delivery:
                 if not push.ready:
                     return False
                 if left < TURN_MSGS and push.is_congested:
-                    self._go_on(MS_NS)
+                    self.go_on(MS_NS)
                     return False
             elif pull is None or not pull.requests:
                 return False
             elif is_congested(consumer.home.sublist, pull.requests[0].reply):
                 self.full = True
-                self._go_on(MS_NS)
+                self.go_on(MS_NS)
                 return False
             if left <= 0:
                 return True
@@ -337,7 +338,7 @@ class Delivery:
             delay = self._rate.take(size, now_ns)
         if delay <= 0:
             return False
-        self._go_on(delay)
+        self.go_on(delay)
         return True
 
 

@@ -48,7 +48,10 @@ def take_request(consumer: Consumer, reply: bytes, payload: bytes) -> None:
             pull.tell(reply, 409, b"Exceeded MaxWaiting")
         return
     pull.add(PullRequest(asked, reply, now), now)
-    consumer.pump()
+    if asked.priority and pull.prioritized:
+        consumer.delivery.go_on(0)  # a better one that was sent along with it comes first
+    else:
+        consumer.pump()
 
 
 def _over_limits(consumer: Consumer, asked: NextRequest) -> tuple[int, str] | None:

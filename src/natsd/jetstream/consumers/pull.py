@@ -2,7 +2,7 @@
 
 Rules, as the Go server has them:
 1. First come, first served; after each message a request goes to the end of the queue. With priorities it goes to the
-   end of those of its priority.
+   end of those of its priority, and one that is not of the best begins with the next turn.
 2. A request whose inbox nobody listens to is dropped without a word.
 3. A request that said no_wait ends with 404 when there is nothing more to give; one that expired ends with 408.
 """

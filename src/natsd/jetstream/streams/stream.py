@@ -106,6 +106,7 @@ class Stream:
         self.config = config
         self.name = config.name
         self.store = store
+        store.packs = config.compression == "s2"
         self._commits = home.commits(config.storage)  # where it is kept does not change
         self.created_ns = created_ns
         self.consumers: dict[str, StreamConsumer] = {}
@@ -231,6 +232,7 @@ class Stream:
         if old.subjects != config.subjects:
             self._unsubscribe()
             self._subscribe()
+        self.store.packs = config.compression == "s2"
         self.dedupe.window_ns = config.duplicate_window
         if config.duplicate_window <= 0:
             self.dedupe.clear()

@@ -1,0 +1,1 @@
+"""`nats bench`: the commands, the clients they start, what these found out."""

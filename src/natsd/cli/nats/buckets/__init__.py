@@ -1,0 +1,1 @@
+"""Commands about key-value and object buckets."""

@@ -1,0 +1,1 @@
+"""Commands about messages on their way: publish, subscribe, request, reply."""

@@ -1,0 +1,1 @@
+"""Commands about servers, accounts and connections, most of them over the system account."""

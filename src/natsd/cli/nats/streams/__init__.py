@@ -1,0 +1,1 @@
+"""Commands about streams, and what they share with those about consumers."""
