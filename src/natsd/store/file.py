@@ -76,7 +76,7 @@ class FileStream(FileIndex):
         self.limits = limits
         super().set_limits(limits)
 
-    def append(self, batch: list[Published], time_ns: int, start: int = 0) -> int:
+    def append(self, batch: list[Published], time_ns: int, start: int = 0, *, alone: bool = False) -> int:
         store = self._store_
         if store.failure:
             store.check()
@@ -86,6 +86,8 @@ class FileStream(FileIndex):
             store.stop(error)
             raise
         finally:
+            if alone:
+                store.hurry()
             store.hand_over()
 
     def append_ttl(self, message: Published, time_ns: int, expires_ns: int) -> bool:
@@ -218,8 +220,9 @@ class FileStore:
         self.failure = ""
         self.postpone: Callable[[FileStore], None] | None = None
         self._postponed = False
+        self._hurried = False
         self.damage: list[Damage] = []
-        self._durable = 0
+        self.durable = 0
         self._closed = False
         self._streams: dict[str, FileStream] = {}
         self.by_number: dict[int, FileStream] = {}
@@ -254,7 +257,7 @@ class FileStore:
             if isinstance(error, OSError):
                 raise StoreError(f"{self.directory}: {error.strerror or error}") from error
             raise
-        self._durable = self.log.durable
+        self.durable = self.log.durable
 
     # The disk
 
@@ -264,10 +267,6 @@ class FileStore:
     @property
     def position(self) -> int:
         return self.log.position
-
-    @property
-    def durable(self) -> int:
-        return self._durable
 
     @property
     def congested(self) -> bool:
@@ -282,11 +281,24 @@ class FileStore:
             self._postponed = True
             self.postpone(self)
 
+    def hurry(self) -> None:
+        """Give the disk what was appended before the turn ends; `hand_over` follows, and what the disk has done by then
+        is told without it having to wake anybody."""
+        if self.postpone is not None:
+            self._hurried = True
+            self.log.kick(watched=True)
+
     def run_batch(self) -> None:
         """Give the disk what this turn appended. `on_congested` is called each time while there is too much of it."""
         self._postponed = False
         if self._closed:
             return
+        if self._hurried:
+            self._hurried = False
+            self.log.watch_no_more()
+            if self.log.durable > self.durable:
+                self._look()
+                self.tidy()
         self.log.kick()
         if self.log.failure:
             self._look()  # the plain form writes in this thread: nobody else would tell
@@ -296,9 +308,17 @@ class FileStore:
                 self.on_congested()
 
     def settle(self) -> None:
+        """`look`, then `tidy`."""
+        self.look()
+        self.tidy()
+
+    def look(self) -> None:
         """See how far the disk has come, and tell of it."""
         self.log.settle()
         self._look()
+
+    def tidy(self) -> None:
+        """Do a bounded piece of what keeps the directory small. Call it after `look`, once nobody waits."""
         if not self.failure:
             self.compaction.step()
 
@@ -306,7 +326,7 @@ class FileStore:
         """Block until everything handed in is durable. For tests and tools; a server waits for `on_durable`."""
         self.log.wait(self.log.position, most_s)
         self._look()
-        return self._durable >= self.log.position
+        return self.durable >= self.log.position
 
     def check(self) -> None:
         """Raises StoreError where the disk has failed."""
@@ -325,8 +345,8 @@ class FileStore:
                 self.on_failed(text)
 
     def _look(self) -> None:
-        if self.log.durable > self._durable:
-            self._durable = self.log.durable
+        if self.log.durable > self.durable:
+            self.durable = self.log.durable
             if self.on_durable is not None:
                 self.on_durable()
         if self.log.failure:
