@@ -110,26 +110,15 @@ class Publishing:
 
     def take(self, batch: list[Message]) -> None:
         """Store the messages of one read, acknowledge those that ask for it."""
-        if not (self._road.lone and self._take_lone(batch)):
-            self._turns.take(self._road, self._take, batch)
-
-    def _take_lone(self, batch: list[Message]) -> bool:
-        """The short way of a message that comes alone, whose publisher waits for it: False where it cannot go it."""
-        stream = self._stream()
-        header = batch[0][2]
-        if (
-            not self._plain
-            or self._rolls_up
-            or self._turns.lines
-            or not stream
-            or stream.closed
-            or (header is not None and headers.PREFIX in header)
-            or not self._has_room(batch)
-        ):
-            return False
-        self._store_run(batch, 0, 1)
-        stream.count_bytes()
-        return True
+        # The short way of a message that comes alone: its publisher waits for it.
+        if self._road.lone and self._plain and not self._rolls_up and not self._turns.lines:
+            stream, header = self._stream(), batch[0][2]
+            simple = header is None or headers.PREFIX not in header
+            if simple and stream and not stream.closed and self._has_room(batch):
+                self._store_run(batch, 0, 1)
+                stream.count_bytes()
+                return
+        self._turns.take(self._road, self._take, batch)
 
     def _take(self, batch: list[Message], at: int) -> int:
         """The messages from one on, as long as the turn lasts; returns where to go on."""
@@ -213,7 +202,10 @@ class Publishing:
             for message in batch[start : start + n]:
                 self._refuse_unstored(message, text)
 
-        self._when_durable(settle, refuse)
+        if self._held is None:
+            self._after(settle, refuse)
+        else:
+            self._held.append((settle, refuse))
 
     def _refuse(self, message: Message, error: ApiError) -> None:
         stream = self._stream()
