@@ -68,6 +68,32 @@ def test_one_read_with_plain_and_headed_messages_keeps_its_order(house: House) -
     assert [message[3] for message in stored if message] == [b"0", b"1", b"2", b"4", b"5"]
 
 
+def test_a_message_that_comes_alone_may_go_to_the_disk_at_once(house: House) -> None:
+    house.stream()
+    store: Any = house.home.streams["S"].store
+    alone: list[bool] = []
+    append = store.append
+
+    def note(batch: list[Any], time_ns: int, start: int = 0, **rest: bool) -> int:
+        alone.append(rest.get("alone", False))
+        taken: int = append(batch, time_ns, start)
+        return taken
+
+    store.append = note
+    sublist = house.account.sublist
+    put(house, "s.a")
+    put(house, "s.a", Nats_Msg_Id="1")
+    assert alone == [True, True]
+    sublist.publish(b"s.a", None, None, b"1")
+    sublist.publish(b"s.a", None, None, b"2")
+    house.settle()
+    put(house, "s.a", Nats_Rollup="sub")  # is refused
+    assert alone == [True, True, False]
+    house.ask("STREAM.UPDATE.S", {"name": "S", "subjects": ["s.>"], "allow_rollup_hdrs": True})
+    put(house, "s.a", Nats_Rollup="sub")
+    assert alone == [True, True, False, False], "what it rolls up goes with it"
+
+
 def test_a_message_id_counts_within_its_window(house: House) -> None:
     house.stream(duplicate_window=10**9)
     assert put(house, "s.a", Nats_Msg_Id="1")["seq"] == 1

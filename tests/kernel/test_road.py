@@ -244,3 +244,27 @@ def test_handlers_keep_their_batches_where_another_one_fails(bench: Bench) -> No
     bench.sublist.publish(b"b", None, None, b"")
     bench.road.settle()
     assert heard == [b"a", b"b", b"b"]
+
+
+def test_the_road_knows_a_message_that_comes_alone(bench: Bench) -> None:
+    lone: list[bool] = []
+
+    class Work:
+        def run_batch(self) -> None:
+            lone.append(bench.road.lone)
+
+    def take(batch: list[Any]) -> None:
+        lone.append(bench.road.lone)
+
+    for subject in (b"a", b"b"):
+        bench.sublist.insert(bench.kernel.Subscription(subject, b"1", None, None, take))
+    for read in ((b"a",), (b"a", b"a"), (b"a", b"b"), (b"b",)):
+        for subject in read:
+            bench.sublist.publish(subject, None, None, b"")
+        bench.road.settle()
+        lone.append(bench.road.lone)
+    assert lone == [True, False] + [False, False] + [False, False, False] + [True, False]
+    bench.road.add_work(Work())
+    bench.sublist.publish(b"a", None, None, b"")
+    bench.road.settle()
+    assert lone[-2:] == [False, False]

@@ -7,6 +7,7 @@ import os
 import select
 import subprocess
 import sys
+import time
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -91,6 +92,49 @@ def test_what_a_turn_appends_can_be_given_to_the_disk_at_its_end(tmp_path: Path)
     store.run_batch()
     again = FileStore(tmp_path)
     assert {key: stream.state.msgs for key, (_, stream) in again.streams().items()} == {"a": 2, "b": 1}
+    again.close()
+
+
+def test_what_comes_alone_is_with_the_disk_before_the_turn_ends(tmp_path: Path) -> None:
+    store = FileStore(tmp_path)
+    stream = store.create("A/s", b"{}", Limits())
+    store.wait()
+    told: list[int] = []
+    store.on_durable = lambda: told.append(store.durable)
+    turns: list[FileStore] = []
+    store.postpone = turns.append
+    writes = store.log.writes
+    stream.append([MESSAGE], 1)
+    assert store.log.writes == writes, "what is not alone waits for the rest of its turn"
+    stream.append([MESSAGE], 2, alone=True)
+    assert turns == [store]
+    deadline = time.monotonic() + 20
+    while store.log.writes == writes and time.monotonic() < deadline:
+        time.sleep(0.001)
+    assert store.log.writes > writes
+    assert told == []
+    store.run_batch()
+    while store.durable < store.position:
+        settle(store)
+    assert told[-1] == store.position
+    store.close()
+
+
+def test_the_disk_tells_again_of_what_comes_after_a_message_alone(tmp_path: Path) -> None:
+    store = FileStore(tmp_path, sync_interval_s=120)
+    stream = store.create("A/s", b"{}", Limits())
+    store.wait()
+    store.postpone = lambda _: None
+    for at in range(100):
+        stream.append([MESSAGE], at + 1, alone=True)
+        if at % 2:
+            stream.append([MESSAGE], at + 1)
+        store.run_batch()
+        while store.durable < store.position:
+            settle(store)  # fails where nothing becomes readable
+    store.close()
+    again = FileStore(tmp_path)
+    assert again.streams()["A/s"][1].state.msgs == 150
     again.close()
 
 

@@ -29,6 +29,8 @@ cdef class Road:
     cdef list dirty
     cdef bint lending  # some dirty outbound has lent pieces
     cdef list handlers
+    cdef Py_ssize_t gathered  # how many messages wait for a handler
+    cdef readonly bint lone
     cdef list troubled
     cdef list ended
     cdef bint settling

@@ -155,10 +155,15 @@ cdef class Road:
         self.nspare += 1
 
     def run_handlers(self):
-        """Run what waits by now; where one of them fails, the others still have their turn."""
+        """Run what waits by now; where one of them fails, the others still have their turn.
+
+        Meanwhile `lone` says whether all of it is a single message.
+        """
         cdef list todo
         cdef Py_ssize_t done = 0
         todo, self.handlers = self.handlers, []
+        self.lone = self.gathered == 1 and len(todo) == 1
+        self.gathered = 0
         try:
             for sub in todo:
                 done += 1
@@ -169,6 +174,7 @@ cdef class Road:
                         raise
                     self.on_failed(sub, error)
         finally:
+            self.lone = False
             if done < len(todo):
                 self.handlers[:0] = todo[done:]
 

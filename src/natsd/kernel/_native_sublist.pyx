@@ -519,6 +519,7 @@ cdef class Sublist(Matches):
             lead.batch = []
             self.road.add_handler(lead)
         lead.batch.append(message)
+        self.road.gathered += 1
         if sub.max and sub.delivered >= sub.max:
             self.remove(sub)
         return 1

@@ -45,8 +45,10 @@ class Road:
         "busy",
         "clock",
         "congested",
+        "gathered",
         "in_bytes",
         "in_msgs",
+        "lone",
         "max_control_line",
         "max_payload",
         "max_pending",
@@ -86,6 +88,8 @@ class Road:
         self._random = self.seed
         self._dirty: list[Outbound] = []
         self._handlers: list[Work] = []
+        self.gathered = 0  # how many messages wait for a handler
+        self.lone = False
         self._ended: list[tuple[Any, Subscription]] = []
         self._troubled: list[Outbound] = []
         self._settling = False
@@ -136,9 +140,14 @@ class Road:
                 self.on_work()
 
     def run_handlers(self) -> None:
-        """Run what waits by now; where one of them fails, the others still have their turn."""
+        """Run what waits by now; where one of them fails, the others still have their turn.
+
+        Meanwhile `lone` says whether all of it is a single message.
+        """
         todo, self._handlers = self._handlers, []
         done = 0
+        self.lone = self.gathered == 1 and len(todo) == 1
+        self.gathered = 0
         try:
             for sub in todo:
                 done += 1
@@ -149,6 +158,7 @@ class Road:
                         raise
                     self.on_failed(sub, error)
         finally:
+            self.lone = False
             if done < len(todo):
                 self._handlers[:0] = todo[done:]
 

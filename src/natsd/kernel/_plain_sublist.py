@@ -382,6 +382,7 @@ class Sublist:
             if not lead.batch:
                 self.road.add_handler(lead)
             lead.batch.append((subject, reply, header, payload))
+            self.road.gathered += 1
         else:
             if outbound.closed or outbound is skip:
                 return False

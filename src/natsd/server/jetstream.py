@@ -168,10 +168,11 @@ class Storage:
         road = self._road
         road.busy = True  # nobody need be woken for what is settled below
         try:
-            self._file.settle()
+            self._file.look()
         finally:
             road.busy = False
             self._settle_road()
+        self._file.tidy()
 
     def close(self) -> None:
         """Write everything; then nothing is served any more."""

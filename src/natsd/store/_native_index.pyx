@@ -92,6 +92,10 @@ cdef class Index(Ledger):
         )
 
     @property
+    def held_bytes(self):
+        return self.bytes
+
+    @property
     def last_seq(self):
         return self.last
 
@@ -132,7 +136,7 @@ cdef class Index(Ledger):
         """What a message counts for."""
         return self.length_of(len(subject), len(header) if header else 0, len(payload)) & LENGTH
 
-    def append(self, list batch not None, int64_t time_ns, Py_ssize_t start=0):
+    def append(self, list batch not None, int64_t time_ns, Py_ssize_t start=0, *, bint alone=False):
         cdef Py_ssize_t at = start
         if start < 0:
             raise ValueError(f"a batch has no place {start}")

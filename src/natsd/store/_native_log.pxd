@@ -93,6 +93,7 @@ cdef class Log:
     cdef const char* window(self, uint64_t place, size_t n, size_t* left) except? NULL
     cdef int file(self, uint32_t segment) except -1
     cdef natsd_disk_seen* seen(self) except NULL
+    cdef int see(self) except -1
 
 
 cdef inline int count_live(Log log, uint32_t segment, int64_t change) except -1:

@@ -26,7 +26,8 @@ cdef extern from "disk.h" nogil:
     natsd_disk* natsd_disk_open(int dir, uint64_t segment_bytes, int64_t sync_interval_ns, uint64_t durable,
                                 uint32_t spares, int trace)
     natsd_chunk* natsd_disk_chunk(natsd_disk* d, uint32_t segment, uint32_t offset, size_t cap)
-    void natsd_disk_publish(natsd_disk* d)
+    void natsd_disk_publish(natsd_disk* d, int watched)
+    void natsd_disk_watch_no_more(natsd_disk* d)
     void natsd_disk_trim(natsd_disk* d, size_t most)
     const char* natsd_disk_recent(natsd_disk* d, uint32_t segment, uint32_t offset, size_t* left)
     int natsd_disk_order(natsd_disk* d, int what, uint64_t after, uint32_t segment, uint32_t offset, const char* name,
@@ -226,18 +227,28 @@ cdef class Log:
         return self.put(kind, stream, seq, time_ns, expires_ns, PyBytes_AS_STRING(subject), PyBytes_GET_SIZE(subject),
                         head, head_n, PyBytes_AS_STRING(payload), PyBytes_GET_SIZE(payload), PACKED if packed else 0)
 
-    def kick(self):
-        """Give what was appended to the disk."""
+    def kick(self, *, bint watched=False):
+        """Give what was appended to the disk. watched: `watch_no_more` will be called before long; until then
+        `fileno()` need not tell."""
         cdef natsd_disk_seen* disk = self.seen()
-        natsd_disk_publish(self.disk)
+        natsd_disk_publish(self.disk, watched)
         if self.offset > self.segment_bytes // 8:
             disk.spares_wanted = SPARES
+
+    def watch_no_more(self):
+        """See how far the disk has come since `kick(watched=True)`; from now on `fileno()` tells again."""
+        self.seen()
+        natsd_disk_watch_no_more(self.disk)
+        self.see()
 
     def settle(self):
         """See how far the disk has come."""
         cdef uint64_t count
+        c_read(self.seen().event, &count, 8)
+        self.see()
+
+    cdef int see(self) except -1:
         cdef natsd_disk_seen* disk = self.seen()
-        c_read(disk.event, &count, 8)
         self.synced = disk.synced
         self.durable = disk.durable
         if disk.failed and not self.failure:
@@ -247,7 +258,7 @@ cdef class Log:
         """Block until the disk has come to a place (0: until nothing is left to do). For closing and for tests."""
         cdef int64_t most_ns = <int64_t> (most_s * 1e9)
         self.seen()
-        natsd_disk_publish(self.disk)
+        natsd_disk_publish(self.disk, False)
         with nogil:
             natsd_disk_wait(self.disk, place, most_ns)
         self.settle()

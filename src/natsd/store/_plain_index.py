@@ -108,6 +108,10 @@ class Index:
         return State(msgs, self._bytes, first, first_time, self._last, self._last_time, len(self._subjects), deleted)
 
     @property
+    def held_bytes(self) -> int:
+        return self._bytes
+
+    @property
     def last_seq(self) -> int:
         return self._last
 
@@ -148,7 +152,7 @@ class Index:
         self._evict()
         self._tell()
 
-    def append(self, batch: list[Published], time_ns: int, start: int = 0) -> int:
+    def append(self, batch: list[Published], time_ns: int, start: int = 0, *, alone: bool = False) -> int:
         taken = 0
         try:
             for at in range(start, len(batch)):

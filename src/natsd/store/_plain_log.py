@@ -326,14 +326,17 @@ class Log:
                 self._disk.write(self._out[1], zeros, end)
                 self._out_bytes = end + len(zeros)
 
-    def kick(self) -> None:
-        """Give what was appended to the disk, if that is not busy."""
+    def kick(self, *, watched: bool = False) -> None:
+        """Give what was appended to the disk, if that is not busy. watched: `watch_no_more` is called before long."""
         if self._asked or not self._pending or self.failure:
             return
         self._write()
         if not self.failure:
             self._asked = True
             self._have_synced(self._ask, self._pending_from)
+
+    def watch_no_more(self) -> None:
+        """What was kicked with `watched` is left to `settle` by this form: its disk is another process."""
 
     def _have_synced(self, what: bytes, place: int) -> None:
         try:

@@ -57,7 +57,8 @@ class Compaction:
 
     def step(self) -> None:
         """Do a bounded piece of what there is to do. Call it often."""
-        self._take_sealed()
+        if self._store.log.sealed:
+            self._take_sealed()
         if self._draft is not None:
             self._advance(self._draft)
         elif self._victim:
@@ -68,11 +69,10 @@ class Compaction:
             self._choose()
 
     def _take_sealed(self) -> None:
-        log = self._store.log
-        if log.sealed:
-            self._segments.update(log.sealed)
-            log.sealed.clear()
-            self._quiet = 0
+        sealed = self._store.log.sealed
+        self._segments.update(sealed)
+        sealed.clear()
+        self._quiet = 0
 
     def _choose(self) -> None:
         log = self._store.log

@@ -146,6 +146,11 @@ class StreamStore(Protocol):
     def state(self) -> State: ...
 
     @property
+    def held_bytes(self) -> int:
+        """`state.bytes`."""
+        ...
+
+    @property
     def last_seq(self) -> int: ...
 
     @property
@@ -155,10 +160,11 @@ class StreamStore(Protocol):
         """Hold to these from now on; what is over them goes at once, the oldest first."""
         ...
 
-    def append(self, batch: list[Published], time_ns: int, start: int = 0) -> int:
+    def append(self, batch: list[Published], time_ns: int, start: int = 0, *, alone: bool = False) -> int:
         """Store batch[start:] with sequences from last_seq + 1 on and evict what the limits ask for (one pass in C).
         Returns how many were taken; fewer than all where the next one is refused, and then `refusal` says why.
-        Header-less and headed messages alike; headers are stored as given."""
+        Header-less and headed messages alike; headers are stored as given. alone: nothing else is to be stored in this
+        turn, so the disk may begin at once."""
         ...
 
     def append_ttl(self, message: Published, time_ns: int, expires_ns: int) -> bool:

@@ -1,7 +1,8 @@
 /* The disk thread of the native log. It never holds the interpreter lock.
 
    1. The loop thread fills chunks and says how far (natsd_disk_publish); only the disk thread writes and syncs.
-   2. What is published is written, then synced, then `durable` grows, then the eventfd is written: in this order.
+   2. What is published is written, then synced, then `durable` grows, then the eventfd is written: in this order. The
+      last is left out while the loop thread has said that it will look by itself (`watched`).
    3. An error ends the thread. Nothing is tried again and `durable` never grows from then on. That there are too many
       open files is none: nothing was written or synced yet.
    4. The mutex guards the ring of chunks, `published`, `durable`, the orders and the error; chunk bytes below
@@ -51,7 +52,7 @@ typedef struct natsd_disk {
     pthread_t thread;
     pthread_mutex_t mutex;
     pthread_cond_t work, done;
-    int dir, trace, event, running, stop, failed, in_step, carrying;
+    int dir, trace, event, running, stop, failed, in_step, carrying, watched;
     char failed_at[64];
     natsd_chunk **ring; /* ring[(first + i) % cap], i < count */
     size_t first, count, ring_cap, next_to_write;
@@ -496,9 +497,10 @@ static void *natsd_disk_main(void *given) {
         else if (d->synced == d->written) sync_at = natsd_disk_now() + d->sync_interval_ns;
         d->written = target;
         d->durable = target;
+        int watched = d->watched;
         pthread_cond_broadcast(&d->done);
         pthread_mutex_unlock(&d->mutex);
-        natsd_disk_wake(d);
+        if (!watched) natsd_disk_wake(d);
         pthread_mutex_lock(&d->mutex);
     }
     d->running = 0;
@@ -590,14 +592,22 @@ static inline natsd_chunk *natsd_disk_chunk(natsd_disk *d, uint32_t segment, uin
     return c;
 }
 
-/* Give everything filled to the disk thread. The loop thread's. */
-static inline void natsd_disk_publish(natsd_disk *d) {
+/* Give everything filled to the disk thread. watched: natsd_disk_watch_no_more will be called. The loop thread's. */
+static inline void natsd_disk_publish(natsd_disk *d, int watched) {
     pthread_mutex_lock(&d->mutex);
     natsd_disk_publish_last(d);
+    if (watched) d->watched = 1;
     int asleep = d->written < d->published && !d->in_step;
     pthread_mutex_unlock(&d->mutex);
     /* Behind the lock, which the thread wants as soon as it is awake. */
     if (asleep) pthread_cond_signal(&d->work);
+}
+
+/* The eventfd tells again when `durable` has grown. The loop thread looks at it behind this. */
+static inline void natsd_disk_watch_no_more(natsd_disk *d) {
+    pthread_mutex_lock(&d->mutex);
+    d->watched = 0;
+    pthread_mutex_unlock(&d->mutex);
 }
 
 /* Let go of the oldest chunks that are written, down to `most` bytes; the last one stays. */

@@ -76,7 +76,7 @@ class FileStream(FileIndex):
         self.limits = limits
         super().set_limits(limits)
 
-    def append(self, batch: list[Published], time_ns: int, start: int = 0) -> int:
+    def append(self, batch: list[Published], time_ns: int, start: int = 0, *, alone: bool = False) -> int:
         store = self._store_
         if store.failure:
             store.check()
@@ -86,6 +86,9 @@ class FileStream(FileIndex):
             store.stop(error)
             raise
         finally:
+            if alone and store.postpone is not None:
+                store.hurried = True
+                store.log.kick(watched=True)
             store.hand_over()
 
     def append_ttl(self, message: Published, time_ns: int, expires_ns: int) -> bool:
@@ -218,8 +221,9 @@ class FileStore:
         self.failure = ""
         self.postpone: Callable[[FileStore], None] | None = None
         self._postponed = False
+        self.hurried = False  # the disk has something of this turn already, and wakes nobody for it
         self.damage: list[Damage] = []
-        self._durable = 0
+        self.durable = 0
         self._closed = False
         self._streams: dict[str, FileStream] = {}
         self.by_number: dict[int, FileStream] = {}
@@ -254,7 +258,7 @@ class FileStore:
             if isinstance(error, OSError):
                 raise StoreError(f"{self.directory}: {error.strerror or error}") from error
             raise
-        self._durable = self.log.durable
+        self.durable = self.log.durable
 
     # The disk
 
@@ -264,10 +268,6 @@ class FileStore:
     @property
     def position(self) -> int:
         return self.log.position
-
-    @property
-    def durable(self) -> int:
-        return self._durable
 
     @property
     def congested(self) -> bool:
@@ -287,6 +287,13 @@ class FileStore:
         self._postponed = False
         if self._closed:
             return
+        if self.hurried:
+            self.hurried = False
+            self.log.watch_no_more()
+            if self.log.durable > self.durable:
+                self._look()
+                if not self.failure:
+                    self.compaction.step()
         self.log.kick()
         if self.log.failure:
             self._look()  # the plain form writes in this thread: nobody else would tell
@@ -296,9 +303,17 @@ class FileStore:
                 self.on_congested()
 
     def settle(self) -> None:
+        """`look`, then `tidy`."""
+        self.look()
+        self.tidy()
+
+    def look(self) -> None:
         """See how far the disk has come, and tell of it."""
         self.log.settle()
         self._look()
+
+    def tidy(self) -> None:
+        """Do a bounded piece of what keeps the directory small. Call it after `look`, once nobody waits."""
         if not self.failure:
             self.compaction.step()
 
@@ -306,7 +321,7 @@ class FileStore:
         """Block until everything handed in is durable. For tests and tools; a server waits for `on_durable`."""
         self.log.wait(self.log.position, most_s)
         self._look()
-        return self._durable >= self.log.position
+        return self.durable >= self.log.position
 
     def check(self) -> None:
         """Raises StoreError where the disk has failed."""
@@ -325,8 +340,8 @@ class FileStore:
                 self.on_failed(text)
 
     def _look(self) -> None:
-        if self.log.durable > self._durable:
-            self._durable = self.log.durable
+        if self.log.durable > self.durable:
+            self.durable = self.log.durable
             if self.on_durable is not None:
                 self.on_durable()
         if self.log.failure:

@@ -56,6 +56,7 @@ class Publishing:
 
     __slots__ = (
         "_ack",
+        "_after",
         "_batches",
         "_held",
         "_plain",
@@ -72,6 +73,7 @@ class Publishing:
         self._stream = whole_of(stream)
         self._turns = stream.home.jetstream.turns
         self._road = stream.home.sublist.road
+        self._after = stream.home.commits(stream.config.storage).after  # where it is kept does not change
         self._ack = b""
         self._plain = True
         self._rolls_up = False
@@ -116,6 +118,14 @@ class Publishing:
 
     def take(self, batch: list[Message]) -> None:
         """Store the messages of one read, acknowledge those that ask for it."""
+        # The short way of a message that comes alone: its publisher waits for it.
+        if self._road.lone and self._plain and not self._rolls_up and not self._turns.lines:
+            stream, header = self._stream(), batch[0][2]
+            simple = header is None or headers.PREFIX not in header
+            if simple and stream and not stream.closed and self._has_room(batch):
+                self._store_run(batch, 0, 1)
+                stream.count_bytes()
+                return
         self._turns.take(self._road, self._take, batch)
 
     def _take(self, batch: list[Message], at: int) -> int:
@@ -175,7 +185,7 @@ class Publishing:
         while start < end:
             now = stream.now_ns()
             first = store.last_seq + 1
-            stored = store.append(batch, now, start)
+            stored = store.append(batch, now, start, alone=self._road.lone)
             if stored:
                 stream.last_msg_id = b""
                 self._acknowledge(batch, start, stored, first)
@@ -200,7 +210,10 @@ class Publishing:
             for message in batch[start : start + n]:
                 self._refuse_unstored(message, text)
 
-        self._when_durable(settle, refuse)
+        if self._held is None:
+            self._after(settle, refuse)
+        else:
+            self._held.append((settle, refuse))
 
     def _refuse(self, message: Message, error: ApiError) -> None:
         stream = self._stream()
@@ -233,7 +246,7 @@ class Publishing:
     def _when_durable(self, say: Callable[[], None], refuse: Callable[[str], None] | None = None) -> None:
         """See `Stream.when_durable`; within a batch not before all of it is stored."""
         if self._held is None:
-            self._stream().when_durable(say, refuse)
+            self._after(say, refuse)
         else:
             self._held.append((say, refuse))
 
@@ -375,7 +388,8 @@ class Publishing:
             ttl_s, header = self._ttl_of(header)
         again = self._republish.match(subject, stream.home.chance) if self._republish is not None else None
         last = store.last_seq_of(subject) if again is not None else 0
-        seq = self._store((subject, None, header, payload), now, ttl_s)
+        alone = self._road.lone and self._held is None and not rollup and not stream.config.allow_msg_schedules
+        seq = self._store((subject, None, header, payload), now, ttl_s, alone=alone)
         stream.last_msg_id = msg_id
         if msg_id:
             stream.dedupe.note(msg_id, seq, now)
@@ -457,8 +471,8 @@ class Publishing:
             return least_s, headers.with_header(rest, headers.TTL, b"%d" % least_s)
         return ttl_s, header
 
-    def _store(self, message: Message, now: int, ttl_s: int) -> int:
-        """Store one message; returns its sequence. Raises ApiError."""
+    def _store(self, message: Message, now: int, ttl_s: int, *, alone: bool = False) -> int:
+        """Store one message; returns its sequence. alone: see StreamStore.append. Raises ApiError."""
         stream = self._stream()
         store = stream.store
         if ttl_s:
@@ -467,7 +481,7 @@ class Publishing:
                 raise ApiError("STREAM_STORE_FAILED", err=REFUSALS[store.refusal])
             if expires_ns:
                 stream.expiry.note(expires_ns)
-        elif not store.append([message], now):
+        elif not store.append([message], now, alone=alone):
             raise ApiError("STREAM_STORE_FAILED", err=REFUSALS[store.refusal])
         if stream.config.max_age > 0:
             stream.expiry.on_stored(now)

@@ -284,7 +284,7 @@ class Stream:
 
     def count_bytes(self) -> None:
         """Bring the account's usage up to date."""
-        held = self.store.state.bytes
+        held = self.store.held_bytes
         if held != self.counted_bytes:
             self.home.use(self.config.storage, held - self.counted_bytes)
             self.counted_bytes = held
