@@ -38,6 +38,7 @@ def test_a_crash_anywhere_leaves_a_beginning_with_all_that_was_acknowledged(
     with monkeypatch.context() as watched:
         watch = Watch(watched, chance, tmp_path / "trace")
         store = FileStore(tmp_path / "store", segment_bytes=SEGMENT_BYTES)
+        at_opening = {"LOCK": (tmp_path / "store" / "LOCK").read_bytes()}
     model = MemoryStore()
     states = [seen(model)]
     handed_in: list[tuple[int, int]] = []  # position, how many states there are then
@@ -65,7 +66,7 @@ def test_a_crash_anywhere_leaves_a_beginning_with_all_that_was_acknowledged(
         noted = steps[point - 1][0] if point else 0
         least = max(count for at, count in acknowledged if at <= noted)
         directory = tmp_path / "crashed"
-        crash([step for _, step in steps[:point]], directory, chance)
+        crash([step for _, step in steps[:point]], directory, chance, at_opening)
         again = FileStore(directory, segment_bytes=SEGMENT_BYTES)
         found = seen(again)
         assert found in states[least:], f"seed {seed}, after {point} of {len(steps)} steps"
