@@ -73,7 +73,7 @@ def add_consumer(
         return _change(stream, known, config, filters, action), False
     if action == "update":
         raise ApiError("CONSUMER_DOES_NOT_EXIST")
-    _check_count(stream, config)
+    _check_count(stream)
     _check_work_queue(stream, config, filters, name)
     if not name:
         name = _new_name(stream)
@@ -115,17 +115,18 @@ def change_consumer(consumer: Consumer, config: ConsumerConfig, search: Search |
         store.configure_consumer(stream.key, consumer.name, _saved(consumer))
 
 
-def _check_count(stream: Stream, config: ConsumerConfig) -> None:
-    _check_most(stream, len(_counted(stream)))
+def _check_count(stream: Stream) -> None:
+    most = _most(stream)
+    # Counting takes long where they are many: there is nothing to count while all of them together have room.
+    if 0 < most <= len(stream.consumers) and most <= len(_counted(stream)):
+        raise ApiError("MAXIMUM_CONSUMERS_LIMIT")
 
 
-def _check_most(stream: Stream, others: int) -> None:
+def _most(stream: Stream) -> int:
+    """How many consumers there may be; 0 or less: any number."""
     most = stream.config.max_consumers
     account = stream.home.limits.max_consumers
-    if most <= 0 or 0 < account < most:
-        most = account
-    if 0 < most <= others:
-        raise ApiError("MAXIMUM_CONSUMERS_LIMIT")
+    return account if most <= 0 or 0 < account < most else most
 
 
 def _counted(stream: Stream) -> list[Consumer]:
@@ -221,7 +222,8 @@ def check_restored(stream: Stream, found: backup.Consumer, others: int) -> tuple
         raise ApiError("CONSUMER_NAME_TOO_LONG", max=MAX_NAME)
     if not is_name(found.name):
         raise ApiError("CONSUMER_BAD_DURABLE_NAME")
-    _check_most(stream, others)
+    if 0 < _most(stream) <= others:
+        raise ApiError("MAXIMUM_CONSUMERS_LIMIT")
     stamp_level(config)
     created_ns = found.created_ns or stream.home.clock.wall_ns()
     return msgspec.json.encode({"config": config.as_dict(), "created": created_ns}), config.ack_policy != "none"
