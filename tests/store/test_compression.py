@@ -42,6 +42,16 @@ def written(directory: Path) -> int:
     return found
 
 
+@pytest.fixture
+def packed(tmp_path: Path) -> FileStore:
+    """A store with BATCH in one stream."""
+    store = FileStore(tmp_path, cache_bytes=0)
+    stream = store.create("A/s", b"{}", Limits())
+    stream.packs = True
+    stream.append(BATCH, 1)
+    return store
+
+
 def records(path: Path) -> Iterator[Record]:
     """Of a segment."""
     data, at = path.read_bytes(), HEAD_BYTES
@@ -139,16 +149,12 @@ def test_segments_of_packed_messages_are_emptied_and_used_again(tmp_path: Path) 
     again.close()
 
 
-def test_a_packed_message_that_is_erased_leaves_nothing(tmp_path: Path) -> None:
-    store = FileStore(tmp_path)
-    stream = store.create("A/s", b"{}", Limits())
-    stream.packs = True
-    stream.append(BATCH, 1)
+def test_a_packed_message_that_is_erased_leaves_nothing(packed: FileStore, tmp_path: Path) -> None:
     block = pack(TEXT)
     assert block is not None
-    assert stream.remove([1], erase=True) == 1
-    store.wait()
-    store.close()
+    assert stream_of(packed).remove([1], erase=True) == 1
+    packed.wait()
+    packed.close()
     assert all(block not in path.read_bytes() for path in tmp_path.iterdir())
     again = FileStore(tmp_path)
     assert again.damage == []
@@ -156,21 +162,16 @@ def test_a_packed_message_that_is_erased_leaves_nothing(tmp_path: Path) -> None:
     again.close()
 
 
-def test_a_block_that_makes_no_sense_costs_its_message(tmp_path: Path) -> None:
+def test_a_block_that_makes_no_sense_costs_its_message(packed: FileStore, tmp_path: Path) -> None:
     """Its checksum is right: somebody wrote it so."""
-    store = FileStore(tmp_path)
-    stream = store.create("A/s", b"{}", Limits())
-    stream.packs = True
-    stream.append(BATCH, 1)
-    salt = store.log.salt
-    store.close()
+    packed.close()
     path = tmp_path / "00000001.seg"
     record = next(record for record in records(path) if record.kind == MESSAGE)
     assert record.packed
     data, at = bytearray(path.read_bytes()), offset_of(record.place)
     forged = record.payload[:2] + b"\xff" * (len(record.payload) - 2)
     content = (record.seq, record.time_ns, record.subject, record.header, forged, record.expires_ns, record.watermark)
-    seed = seed_of(record.place, salt)
+    seed = seed_of(record.place, packed.log.salt)
     data[at : at + record.size] = render_record(seed, MESSAGE, record.stream, *content, packed=True)
     path.write_bytes(data)
     store = FileStore(tmp_path, cache_bytes=0)
@@ -183,13 +184,9 @@ def test_a_block_that_makes_no_sense_costs_its_message(tmp_path: Path) -> None:
     store.close()
 
 
-def test_a_check_says_that_messages_are_packed(tmp_path: Path) -> None:
-    store = FileStore(tmp_path)
-    stream = store.create("A/s", b"{}", Limits())
-    stream.packs = True
-    stream.append(BATCH, 1)
-    size = stream.state.bytes
-    store.close()
+def test_a_check_says_that_messages_are_packed(packed: FileStore, tmp_path: Path) -> None:
+    size = stream_of(packed).state.bytes
+    packed.close()
     lines, whole = explain(str(tmp_path))
     assert whole
     assert any(line.endswith(f"live messages of {size} bytes, some of them packed") for line in lines), lines

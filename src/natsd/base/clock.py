@@ -164,6 +164,7 @@ class Timers:
             try:
                 callback()
             except Exception as error:
+                # Whatever it was, the others are due too; who is told of it decides what it means.
                 if self.on_failed is None:
                     raise
                 self.on_failed(error)

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from natsd.subjects.valid import ANY_REST, ANY_TOKEN, tokens
+from natsd.subjects.overlap import END, colliding
+from natsd.subjects.valid import tokens
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-END = b""
-"""Where a place has the name of a stream whose subject ends there: no token of a subject is empty."""
-
 
 class SubjectIndex:
-    """Subjects with the name of the stream that has them."""
+    """Subjects, each with the name of the stream that has it."""
 
     __slots__ = ("_root",)
 
     def __init__(self) -> None:
-        self._root: dict[bytes, Any] = {}
+        self._root: dict[bytes | None, Any] = {}
 
     def add(self, stream: str, subjects: Iterable[str]) -> None:
         for subject in subjects:
@@ -51,23 +49,4 @@ class SubjectIndex:
         return set(self._collide(subject))
 
     def _collide(self, subject: str) -> Iterator[str]:
-        wanted = tokens(subject.encode())
-        places = [(self._root, 0)]
-        while places:
-            place, at = places.pop()
-            token = wanted[at] if at < len(wanted) else END
-            if token == ANY_REST or at > len(wanted):
-                # Whatever lies behind it, but for what ends here.
-                places += [(kid, len(wanted) + 1) for key, kid in place.items() if key != END]
-                if at > len(wanted) and END in place:
-                    yield place[END]
-            elif at == len(wanted):
-                if END in place:
-                    yield place[END]
-            else:
-                if ANY_REST in place:
-                    yield place[ANY_REST][END]
-                if token == ANY_TOKEN:
-                    places += [(kid, at + 1) for key, kid in place.items() if key not in (END, ANY_REST)]
-                else:
-                    places += [(place[key], at + 1) for key in (token, ANY_TOKEN) if key and key in place]
+        return (stream for stream in colliding(self._root, subject.encode()) if stream is not None)

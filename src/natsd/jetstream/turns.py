@@ -45,7 +45,7 @@ UNTIMED = 4
 """Messages between two looks at the clock."""
 
 
-class Reading:
+class Requests:
     """The requests of one read, of which one may be amid its steps."""
 
     __slots__ = ("_desk", "_is_over", "_steps")
@@ -86,24 +86,24 @@ class Line:
 class Turns:
     """Who waits. make_backlog: what a connection is told to wait for; None: it is not told."""
 
-    __slots__ = ("_clock", "_done", "_end_ns", "_timers", "lines", "make_backlog")
+    __slots__ = ("_clock", "_done", "_end_ns", "_lines", "_timers", "make_backlog")
 
     def __init__(self, clock: Clock, timers: Timers) -> None:
         self._clock = clock
         self._timers = timers
-        self.lines: dict[Any, Line] = {}
+        self._lines: dict[Any, Line] = {}
         self._done = 0
         self._end_ns = 0
         self.make_backlog: Callable[[], Backlog] | None = None
 
     def __len__(self) -> int:
         """How many wait."""
-        return len(self.lines)
+        return len(self._lines)
 
     def take(self, road: Road, work: Work, batch: list[Message]) -> None:
         """Do it for the messages of one read, as far as this turn goes, and for the rest in turns to come."""
         speaker = road.speaker
-        line = self.lines.get(speaker) if self.lines else None
+        line = self._lines.get(speaker) if self._lines else None
         at = 0
         if line is None:
             self._done = self._end_ns = 0
@@ -111,8 +111,8 @@ class Turns:
             if at >= len(batch):
                 return
             make = self.make_backlog
-            line = self.lines[speaker] = Line(None if make is None or speaker is None else make())
-            if len(self.lines) == 1:
+            line = self._lines[speaker] = Line(None if make is None or speaker is None else make())
+            if len(self._lines) == 1:
                 self._timers.schedule(0, self._go_on)
         line.jobs.append((work, batch, at))
         if line.backlog is not None:
@@ -131,7 +131,7 @@ class Turns:
 
     def _go_on(self) -> None:
         """One turn."""
-        lines = self.lines
+        lines = self._lines
         self._done = self._end_ns = 0
         try:
             for speaker in list(lines):

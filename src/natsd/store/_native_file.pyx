@@ -373,13 +373,15 @@ def replay_run(data, size_t at, size_t stop, uint64_t segment, uint32_t salt, di
     cdef const char* base
     cdef const Fixed* fixed
     cdef FileIndex index = None
+    cdef uint64_t place
     stop = min(stop, <size_t> view.shape[0])
     if at >= stop:
         return at
     base = <const char*> &view[0]
     while at + FIXED <= stop:
         fixed = <const Fixed*> (base + at)
-        if fixed.kind != MESSAGE or (segment << 32 | at) < above or not whole(base + at, stop - at, seed_of(segment << 32 | at, salt)):
+        place = segment << 32 | at
+        if fixed.kind != MESSAGE or place < above or not whole(base + at, stop - at, seed_of(place, salt)):
             break
         if index is None or index.number != fixed.stream:
             found = streams.get(fixed.stream)
@@ -388,7 +390,7 @@ def replay_run(data, size_t at, size_t stop, uint64_t segment, uint32_t salt, di
             index = found
         if fixed.seq != index.last + 1:
             break
-        index.know_bytes(fixed, segment << 32 | at, True)
+        index.know_bytes(fixed, place, True)
         if fixed.flags & PACKED:
             index.log.save(<uint32_t> segment, saved_by(fixed))
         at += fixed.length

@@ -5,7 +5,9 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
-from natsd.store._native_log cimport FIXED, MESSAGE, WATERMARK, Fixed, natsd_crc, natsd_crc_prepare, natsd_crc_shift, seed_of
+from natsd.store._native_log cimport (
+    FIXED, MESSAGE, WATERMARK, Fixed, natsd_crc, natsd_crc_prepare, natsd_crc_shift, seed_of
+)
 from natsd.store._native_whole cimport whole
 
 cdef enum:
@@ -29,7 +31,9 @@ def skip_run(data, size_t at, size_t stop, uint64_t segment, uint32_t salt, uint
     base = <const char*> &view[0]
     while at + FIXED <= stop:
         fixed = <const Fixed*> (base + at)
-        if fixed.kind != MESSAGE or fixed.stream != stream or not whole(base + at, stop - at, seed_of(segment << 32 | at, salt)):
+        if fixed.kind != MESSAGE or fixed.stream != stream:
+            break
+        if not whole(base + at, stop - at, seed_of(segment << 32 | at, salt)):
             break
         at += fixed.length
     return at

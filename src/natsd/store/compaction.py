@@ -57,8 +57,7 @@ class Compaction:
 
     def step(self) -> None:
         """Do a bounded piece of what there is to do. Call it often."""
-        if self._store.log.sealed:
-            self._take_sealed()
+        self._take_sealed()
         if self._draft is not None:
             self._advance(self._draft)
         elif self._victim:
@@ -69,10 +68,11 @@ class Compaction:
             self._choose()
 
     def _take_sealed(self) -> None:
-        sealed = self._store.log.sealed
-        self._segments.update(sealed)
-        sealed.clear()
-        self._quiet = 0
+        log = self._store.log
+        if log.sealed:
+            self._segments.update(log.sealed)
+            log.sealed.clear()
+            self._quiet = 0
 
     def _choose(self) -> None:
         log = self._store.log

@@ -19,7 +19,8 @@ LENGTH_BYTES = 5
 
 
 @cache
-def _library() -> ModuleType:
+def library() -> ModuleType:
+    """It is loaded when something is to be packed."""
     import cramjam
 
     return cramjam
@@ -29,7 +30,7 @@ def pack(payload: bytes) -> bytes | None:
     """A block; None where that saves less than an eighth."""
     if len(payload) < LEAST_BYTES:
         return None
-    block = bytes(_library().snappy.compress_raw(payload))
+    block = bytes(library().snappy.compress_raw(payload))
     return block if len(block) <= len(payload) - len(payload) // 8 else None
 
 
@@ -37,10 +38,9 @@ def unpack(block: bytes) -> bytes | None:
     """What a block stands for; None where it is none."""
     if unpacked_bytes(block) < 0:  # before memory is taken for it
         return None
-    library = _library()
     try:
-        return bytes(library.snappy.decompress_raw(block))
-    except library.DecompressionError:
+        return bytes(library().snappy.decompress_raw(block))
+    except library().DecompressionError:
         return None
 
 

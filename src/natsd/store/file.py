@@ -86,9 +86,8 @@ class FileStream(FileIndex):
             store.stop(error)
             raise
         finally:
-            if alone and store.postpone is not None:
-                store.hurried = True
-                store.log.kick(watched=True)
+            if alone:
+                store.hurry()
             store.hand_over()
 
     def append_ttl(self, message: Published, time_ns: int, expires_ns: int) -> bool:
@@ -221,7 +220,7 @@ class FileStore:
         self.failure = ""
         self.postpone: Callable[[FileStore], None] | None = None
         self._postponed = False
-        self.hurried = False  # the disk has something of this turn already, and wakes nobody for it
+        self._hurried = False
         self.damage: list[Damage] = []
         self.durable = 0
         self._closed = False
@@ -282,18 +281,24 @@ class FileStore:
             self._postponed = True
             self.postpone(self)
 
+    def hurry(self) -> None:
+        """Give the disk what was appended before the turn ends; `hand_over` follows, and what the disk has done by then
+        is told without it having to wake anybody."""
+        if self.postpone is not None:
+            self._hurried = True
+            self.log.kick(watched=True)
+
     def run_batch(self) -> None:
         """Give the disk what this turn appended. `on_congested` is called each time while there is too much of it."""
         self._postponed = False
         if self._closed:
             return
-        if self.hurried:
-            self.hurried = False
+        if self._hurried:
+            self._hurried = False
             self.log.watch_no_more()
             if self.log.durable > self.durable:
                 self._look()
-                if not self.failure:
-                    self.compaction.step()
+                self.tidy()
         self.log.kick()
         if self.log.failure:
             self._look()  # the plain form writes in this thread: nobody else would tell

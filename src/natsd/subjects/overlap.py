@@ -1,6 +1,5 @@
 """Which of many subjects overlap: in a tree of their tokens each is compared with those only that begin alike.
 
-There may be a hundred thousand in one request, so everything is done in steps, of a fraction of a millisecond each.
 Any bytes will do: what is no valid subject is taken token by token like the others, as in match.py.
 """
 
@@ -11,23 +10,62 @@ from typing import TYPE_CHECKING, Any
 from natsd.subjects.valid import ANY_REST, ANY_TOKEN, tokens
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from natsd.base.steps import Steps
 
+    Place = dict[bytes | None, Any]
+    """What lies behind each token; behind END, where a subject ends, whatever is known of it."""
+
 PACE = 64
-"""Subjects, or places of the tree, between two yields."""
+"""Subjects, or places of the tree, between two yields: a fraction of a millisecond."""
 END = None
-"""Where a place has the numbers of the subjects that end there."""
+
+
+def colliding(root: Place, subject: bytes) -> Iterator[Any]:
+    """What is known of each subject that stands for one that this one stands for too, see `match.collide`; None for
+    every other place that is looked at."""
+    wanted = tokens(subject)
+    places = [(root, 0)]
+    while places:
+        place, at = places.pop()
+        token = wanted[at] if 0 <= at < len(wanted) else END
+        if at < 0 or token == ANY_REST:
+            places += [(kid, -1) for key, kid in place.items() if key is not END]
+        elif token == ANY_TOKEN:
+            places += [(kid, -1 if key == ANY_REST else at + 1) for key, kid in place.items() if key is not END]
+        elif token is not END:
+            places += [(place[key], at + 1) for key in (token, ANY_TOKEN) if key in place]
+            if ANY_REST in place:
+                places.append((place[ANY_REST], -1))
+        yield place.get(END) if token is END else None
+
+
+def containing(root: Place, subject: bytes) -> Iterator[Any]:
+    """As `colliding`, of each subject that stands for all that this one stands for, see `match.is_subset`."""
+    wanted = tokens(subject)
+    places = [(root, 0)]
+    while places:
+        place, at = places.pop()
+        token = wanted[at] if 0 <= at < len(wanted) else END
+        if at < 0:
+            places += [(kid, -1) for key, kid in place.items() if key is not END]
+        elif token is not END:
+            if ANY_REST in place:
+                places.append((place[ANY_REST], -1))
+            if token != ANY_REST:
+                places += [(place[key], at + 1) for key in {token, ANY_TOKEN} if key in place]
+        yield place.get(END) if token is END else None
 
 
 class Overlaps:
-    """Subjects by numbers from 0, in the order in which they came."""
+    """Subjects by numbers from 0, in the order in which they came. There may be a hundred thousand in one request, so
+    everything is done in steps."""
 
     __slots__ = ("_count", "_looked", "_root")
 
     def __init__(self) -> None:
-        self._root: dict[bytes | None, Any] = {}
+        self._root: Place = {}
         self._count = 0
         self._looked = 0
 
@@ -43,52 +81,22 @@ class Overlaps:
                 yield
 
     def colliding(self, subject: bytes) -> Steps[list[int]]:
-        """Which of them stand for a subject that this one stands for too; see `match.collide`."""
-        wanted = tokens(subject)
-        found: list[int] = []
-        places: list[tuple[dict[bytes | None, Any], int]] = [(self._root, 0)]
-        while places:
-            self._looked += 1
-            if not self._looked % PACE:
-                yield
-            place, at = places.pop()
-            token = wanted[at] if 0 <= at < len(wanted) else END
-            if at < 0 or token == ANY_REST:
-                if at < 0:
-                    found += place.get(END, ())
-                places += [(kid, -1) for key, kid in place.items() if key is not END]
-            elif token is END:
-                found += place.get(END, ())
-            elif token == ANY_TOKEN:
-                places += [(kid, -1 if key == ANY_REST else at + 1) for key, kid in place.items() if key is not END]
-            else:
-                places += [(place[key], at + 1) for key in (token, ANY_TOKEN) if key in place]
-                if ANY_REST in place:
-                    places.append((place[ANY_REST], -1))
-        return found
+        """Which of them stand for a subject that this one stands for too."""
+        return self._gather(colliding(self._root, subject))
 
     def containing(self, subject: bytes) -> Steps[list[int]]:
-        """Which of them stand for all that this one stands for; see `match.is_subset`."""
-        wanted = tokens(subject)
-        found: list[int] = []
-        places: list[tuple[dict[bytes | None, Any], int]] = [(self._root, 0)]
-        while places:
+        """Which of them stand for all that this one stands for."""
+        return self._gather(containing(self._root, subject))
+
+    def _gather(self, found: Iterator[list[int] | None]) -> Steps[list[int]]:
+        numbers: list[int] = []
+        for some in found:
+            if some is not None:
+                numbers += some
             self._looked += 1
             if not self._looked % PACE:
                 yield
-            place, at = places.pop()
-            if at < 0:
-                found += place.get(END, ())
-                places += [(kid, -1) for key, kid in place.items() if key is not END]
-            elif at == len(wanted):
-                found += place.get(END, ())
-            else:
-                token = wanted[at]
-                if ANY_REST in place:
-                    places.append((place[ANY_REST], -1))
-                if token != ANY_REST:
-                    places += [(place[key], at + 1) for key in {token, ANY_TOKEN} if key in place]
-        return found
+        return numbers
 
 
 def one_within_another(subjects: list[bytes]) -> Steps[bool]:

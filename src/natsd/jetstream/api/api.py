@@ -16,7 +16,7 @@ from natsd.base.surprise import tell
 from natsd.jetstream.api.request import TYPE_PREFIX, ApiRequest, Route
 from natsd.jetstream.errors import ApiError
 from natsd.jetstream.headers import asks_for_more
-from natsd.jetstream.turns import Reading
+from natsd.jetstream.turns import Requests
 from natsd.kernel import Subscription
 from natsd.store.contract import StoreError
 from natsd.subjects.valid import tokens
@@ -37,18 +37,11 @@ PAGE: dict[str, Any] = {"total": 0, "offset": 0, "limit": 0}
 
 def _find_routes() -> dict[tuple[str, ...], list[Route]]:
     """By the words in front of the wildcards."""
-    from natsd.jetstream.api import cluster_api, message_api, snapshot_api, stream_api
+    from natsd.jetstream.api import cluster_api, consumer_api, message_api, snapshot_api, stream_api
     from natsd.jetstream.sql import sql_api
 
     table: dict[tuple[str, ...], list[Route]] = {}
-    rooms = [stream_api, message_api, snapshot_api, cluster_api, sql_api]
-    try:
-        from natsd.jetstream.api import consumer_api
-    except ImportError:
-        pass
-    else:
-        rooms.append(consumer_api)
-    for room in rooms:
+    for room in (stream_api, consumer_api, message_api, snapshot_api, cluster_api, sql_api):
         for route in room.ROUTES:
             words = tuple(word for word in route.pattern.split(".") if word not in ("*", ">"))
             table.setdefault(words, []).append(route)
@@ -112,7 +105,7 @@ class Api:
     def take(self, batch: list[Message]) -> None:
         """Answer the requests of one read."""
         turns = self._turns
-        turns.take(self._home.sublist.road, Reading(self, turns.is_over).answer, batch)
+        turns.take(self._home.sublist.road, Requests(self, turns.is_over).answer, batch)
 
     def answer_one(
         self, subject: bytes, reply: bytes | None, header: bytes | None, payload: bytes
@@ -132,7 +125,7 @@ class Api:
             return None
         try:
             answer = route.handler(request)
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:  # noqa: BLE001 - a mistake of ours must not cost the rest of this read its answers
             self._fail(request, error)
             return None
         if isinstance(answer, dict):
@@ -144,7 +137,7 @@ class Api:
     def _go_through(self, request: ApiRequest, steps: Steps[Reply]) -> Iterator[None]:
         try:
             answer = yield from steps
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:  # noqa: BLE001 - as above: whoever goes through the steps has others waiting
             self._fail(request, error)
             return
         if answer is not None:
@@ -157,7 +150,6 @@ class Api:
         elif isinstance(error, StoreError):
             request.refuse_unstored(str(error))
         else:
-            # A mistake of ours must not cost the other requests of this read their answers.
             tell(self._home.log, f"the request {request.subject.decode('utf-8', 'replace')}", error)
             self.refuse(request, ApiError("STREAM_GENERAL_ERROR", err="internal error, see the log of the server"))
 

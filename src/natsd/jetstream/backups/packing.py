@@ -7,13 +7,7 @@ may be left out. What is written here is snappy, which readers of S2 take too.
 
 from __future__ import annotations
 
-from functools import cache
-from typing import TYPE_CHECKING
-
 from natsd.store import Unpacking
-
-if TYPE_CHECKING:
-    from types import ModuleType
 
 MAGICS = (b"\xff\x06\x00\x00S2sTwO", b"\xff\x06\x00\x00sNaPpY")
 HEAD_BYTES, CHECK_BYTES = 4, 4
@@ -26,16 +20,11 @@ class PackingError(ValueError):
     """It is no such stream, or a damaged one."""
 
 
-@cache
-def _snappy() -> ModuleType:
-    from cramjam import snappy
-
-    return snappy
-
-
 def pack(data: bytes) -> bytes:
     """A stream of its own; streams may follow one another."""
-    return bytes(_snappy().compress(data))
+    from cramjam import snappy
+
+    return bytes(snappy.compress(data))
 
 
 class Unpacker:

@@ -14,7 +14,7 @@ from natsd.jetstream.api.request_json import decode
 from natsd.jetstream.dates import render_date
 from natsd.jetstream.errors import ApiError
 from natsd.jetstream.headers import asks_for_more
-from natsd.jetstream.turns import Reading
+from natsd.jetstream.turns import Requests
 from natsd.kernel import Subscription
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class Direct:
         stream = self._stream()
         if stream:
             turns = stream.home.jetstream.turns
-            turns.take(stream.home.sublist.road, Reading(self, turns.is_over).answer, batch)
+            turns.take(stream.home.sublist.road, Requests(self, turns.is_over).answer, batch)
 
     @property
     def is_open(self) -> bool:

@@ -118,14 +118,6 @@ class Publishing:
 
     def take(self, batch: list[Message]) -> None:
         """Store the messages of one read, acknowledge those that ask for it."""
-        # The short way of a message that comes alone: its publisher waits for it.
-        if self._road.lone and self._plain and not self._rolls_up and not self._turns.lines:
-            stream, header = self._stream(), batch[0][2]
-            simple = header is None or headers.PREFIX not in header
-            if simple and stream and not stream.closed and self._has_room(batch):
-                self._store_run(batch, 0, 1)
-                stream.count_bytes()
-                return
         self._turns.take(self._road, self._take, batch)
 
     def _take(self, batch: list[Message], at: int) -> int:
@@ -210,10 +202,7 @@ class Publishing:
             for message in batch[start : start + n]:
                 self._refuse_unstored(message, text)
 
-        if self._held is None:
-            self._after(settle, refuse)
-        else:
-            self._held.append((settle, refuse))
+        self._when_durable(settle, refuse)
 
     def _refuse(self, message: Message, error: ApiError) -> None:
         stream = self._stream()

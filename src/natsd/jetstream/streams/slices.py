@@ -10,14 +10,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from natsd.base.clock import Timers
+    from natsd.base.steps import Steps
     from natsd.jetstream.streams.stream import Stream
     from natsd.store.contract import Limits, State
-
-    Steps = Iterator[None]
-    """Yields behind each slice but the last."""
 
 SLICE = 2048
 """Messages of one slice: up to about two milliseconds."""
@@ -26,11 +24,12 @@ FEWEST = 16
 
 
 class Slices:
-    """Work on its way: the first slice now, the others each time others have had their turn, then `on_end`."""
+    """Work on its way, which yields between its slices: the first one now, the others each time others have had their
+    turn, then `on_end`."""
 
     __slots__ = ("_on_end", "_steps", "_timers")
 
-    def __init__(self, timers: Timers, steps: Steps, on_end: Callable[[], None]) -> None:
+    def __init__(self, timers: Timers, steps: Steps[None], on_end: Callable[[], None]) -> None:
         self._timers = timers
         self._steps = steps
         self._on_end = on_end
@@ -49,7 +48,7 @@ def lower(stream: Stream, limits: Limits, on_end: Callable[[], None]) -> None:
     Slices(stream.home.timers, _lower(stream, limits), on_end)
 
 
-def _lower(stream: Stream, limits: Limits) -> Steps:
+def _lower(stream: Stream, limits: Limits) -> Steps[None]:
     number = stream.lowering
     for steps in (_approach(stream, limits), stream.expiry.renew()):
         for _ in steps:
@@ -58,7 +57,7 @@ def _lower(stream: Stream, limits: Limits) -> Steps:
                 return
 
 
-def _approach(stream: Stream, limits: Limits) -> Steps:
+def _approach(stream: Stream, limits: Limits) -> Steps[None]:
     store = stream.store
     most = limits.max_msgs_per_subject
     state = store.state
@@ -92,7 +91,7 @@ def drop_unneeded(stream: Stream, on_end: Callable[[], None]) -> None:
     Slices(stream.home.timers, _drop_unneeded(stream), on_end)
 
 
-def _drop_unneeded(stream: Stream) -> Steps:
+def _drop_unneeded(stream: Stream) -> Steps[None]:
     store = stream.store
     at, last = store.first_seq, store.last_seq
     while at and at <= last and not stream.closed:
@@ -108,7 +107,7 @@ def let_go(stream: Stream) -> None:
     Slices(stream.home.timers, _let_go(stream), _nothing)
 
 
-def _let_go(stream: Stream) -> Steps:
+def _let_go(stream: Stream) -> Steps[None]:
     store, dedupe = stream.store, stream.dedupe
     if store.state.msgs + len(dedupe) > SLICE:
         while store.first_seq <= store.last_seq:

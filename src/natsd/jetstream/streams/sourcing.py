@@ -26,9 +26,8 @@ from natsd.jetstream.streams.source_subjects import SourceSubjects
 from natsd.store.reading import batches
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from natsd.base.clock import Timer
+    from natsd.base.steps import Steps
     from natsd.jetstream.streams.stream import Stream
     from natsd.jetstream.streams.stream_config import Source, StreamConfig
     from natsd.store.contract import Cursor, Message
@@ -288,7 +287,7 @@ def _begin(stream: Stream, inflows: list[Inflow]) -> None:
     Slices(stream.home.timers, _start(inflows), lambda: None)
 
 
-def _start(inflows: list[Inflow]) -> Iterator[None]:
+def _start(inflows: list[Inflow]) -> Steps[None]:
     for at, inflow in enumerate(inflows):
         if at and not at % STARTED_AT_ONCE:
             yield

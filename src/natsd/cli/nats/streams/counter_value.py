@@ -69,22 +69,20 @@ def _add(settings: Settings, subject: str, value: str, sign: str, as_json: bool)
         console.out_text(f"{answer['val']}\n")
 
 
-@click.command("increment", cls=Leaf, context_settings=NEGATIVE, help="Add VALUE to the counter of SUBJECT.")
-@click.argument("subject")
-@click.argument("value")
-@json_flag
-@click.pass_obj
-def increment(settings: Settings, subject: str, value: str, as_json: bool) -> None:
-    _add(settings, subject, value, "+", as_json)
+def _changing(name: str, sign: str, help_text: str) -> click.Command:
+    @click.command(name, cls=Leaf, context_settings=NEGATIVE, help=help_text)
+    @click.argument("subject")
+    @click.argument("value")
+    @json_flag
+    @click.pass_obj
+    def change(settings: Settings, subject: str, value: str, as_json: bool) -> None:
+        _add(settings, subject, value, sign, as_json)
+
+    return change
 
 
-@click.command("decrement", cls=Leaf, context_settings=NEGATIVE, help="Take VALUE from the counter of SUBJECT.")
-@click.argument("subject")
-@click.argument("value")
-@json_flag
-@click.pass_obj
-def decrement(settings: Settings, subject: str, value: str, as_json: bool) -> None:
-    _add(settings, subject, value, "-", as_json)
+increment = _changing("increment", "+", "Add VALUE to the counter of SUBJECT.")
+decrement = _changing("decrement", "-", "Take VALUE from the counter of SUBJECT.")
 
 
 @click.command("get", cls=Leaf, help="Show the value of the counter of SUBJECT.")
